@@ -1,0 +1,133 @@
+//! One subcommand a file.
+
+mod cite;
+mod config;
+mod eval;
+mod lists;
+mod predict;
+mod train;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use halfmoon::config::{merge, set};
+use halfmoon::experiment::Progress;
+use halfmoon_pool::Error;
+use halfmoon_pool::read::Options;
+use toml::{Table, Value};
+
+use crate::Failure;
+use crate::args::{Command, MinusOne, Reading, Settings, YesNo};
+
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Train(args) => train::run(*args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Models => lists::models(),
+        Command::Formats => lists::formats(),
+        Command::Metrics => lists::metrics(),
+        Command::Cite { run } => cite::run(run.as_deref()),
+        Command::Config(settings) => config::run(&settings),
+    }
+}
+
+/// What was typed, as a part of a configuration: a file first, `--set` over it, flags over both.
+fn overlay(data: Option<&Path>, settings: &Settings) -> Result<Table, Error> {
+    let mut table = match &settings.config {
+        Some(path) => halfmoon::config::read(path)?,
+        None => Table::new(),
+    };
+    for assignment in &settings.set {
+        set(&mut table, assignment)?;
+    }
+    let mut typed = Table::new();
+    let mut run = Table::new();
+    put(&mut run, "models", settings.model.as_ref().map(|name| vec![name.clone()]));
+    put(
+        &mut run,
+        "seed",
+        settings.seed.map(i64::try_from).transpose().map_err(|_| Error::usage("--seed is too large", ""))?,
+    );
+    put(&mut run, "time", settings.time.map(|time| time.as_secs_f64()));
+    put(&mut run, "device", settings.device.clone());
+    typed.insert("run".into(), run.into());
+    let mut section = reading(&settings.reading)?;
+    put(&mut section, "path", data.map(text).transpose()?);
+    put(&mut section, "test", settings.test.as_deref().map(text).transpose()?);
+    put(&mut section, "labels", settings.labels.map(|count| i64::try_from(count).unwrap_or(i64::MAX)));
+    typed.insert("data".into(), section.into());
+    if let Some(steps) = settings.steps {
+        let steps = i64::try_from(steps).map_err(|_| Error::usage("--steps is too large", ""))?;
+        for entry in halfmoon::models::MODELS {
+            set(&mut typed, &format!("{}.train.steps={steps}", entry.name))?;
+        }
+    }
+    merge(&mut table, typed);
+    Ok(table)
+}
+
+/// The reading flags as part of the section `[data]`.
+fn reading(reading: &Reading) -> Result<Table, Error> {
+    let mut table = Table::new();
+    put(&mut table, "label", reading.label.clone());
+    put(&mut table, "classes", reading.classes.clone());
+    put(&mut table, "missing_labels", Some(reading.missing_label.clone()).filter(|texts| !texts.is_empty()));
+    let minus_one = reading.minus_one.map(|meaning| match meaning {
+        MinusOne::Unlabelled => "unlabelled",
+        MinusOne::Class => "class",
+    });
+    put(&mut table, "minus_one", minus_one);
+    let columns = columns(&reading.column)?;
+    put(&mut table, "columns", Some(columns).filter(|columns| !columns.is_empty()));
+    put(&mut table, "delimiter", reading.delimiter.map(String::from));
+    put(&mut table, "header", reading.header.map(|header| matches!(header, YesNo::Yes)));
+    let size = reading.image_size.map(|(height, width)| vec![height as i64, width as i64]);
+    put(&mut table, "image_size", size);
+    put(&mut table, "format", reading.format.clone());
+    Ok(table)
+}
+
+/// What a run's data were read with, overlaid with what was typed.
+fn options(run: &halfmoon::run::Asked, typed: &Reading) -> Result<Options, Error> {
+    let mut table = run.config.to_table();
+    merge(&mut table, Table::from_iter([("data".to_owned(), Value::from(reading(typed)?))]));
+    let config = halfmoon::config::Config::resolve(table)?;
+    // The format of the training data says nothing of the new data's.
+    Ok(Options { format: typed.format.clone(), schema: Some(run.data.schema.clone()), ..config.options() })
+}
+
+fn columns(typed: &[String]) -> Result<BTreeMap<String, String>, Error> {
+    const KINDS: [&str; 4] = ["numeric", "yes_no", "category", "ignore"];
+    typed
+        .iter()
+        .map(|column| match column.rsplit_once('=') {
+            Some((name, kind)) if KINDS.contains(&kind) => Ok((name.to_owned(), kind.to_owned())),
+            _ => Err(Error::usage(
+                format!("`--column {column}` is not NAME=KIND"),
+                format!("the kinds are {}", KINDS.join(", ")),
+            )),
+        })
+        .collect()
+}
+
+fn put(table: &mut Table, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        table.insert(key.into(), value.into());
+    }
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    let problem = || {
+        Error::usage(
+            format!("{}: the path is not UTF-8", path.display()),
+            "a run's configuration is text: rename the folder",
+        )
+    };
+    path.to_str().map(str::to_owned).ok_or_else(problem)
+}
+
+/// Prints a reader's notes to standard error.
+fn tell(notes: &[String], progress: &mut dyn Progress) {
+    notes.iter().for_each(|note| progress.note(note));
+}

@@ -1,0 +1,81 @@
+//! `halfmoon eval`.
+
+use std::io::Write;
+
+use halfmoon::experiment::predictions;
+use halfmoon::run;
+use halfmoon_pool::Error;
+use halfmoon_pool::metric::{METRICS, confusion, measure, per_class};
+use halfmoon_pool::read;
+use serde_json::json;
+
+use crate::Failure;
+use crate::args::Eval;
+use crate::progress::Terminal;
+use crate::table::{Table, figure, number};
+
+/// Classes up to which the confusion matrix is printed.
+const CONFUSION_CLASSES: usize = 20;
+
+pub(crate) fn run(args: &Eval) -> Result<(), Failure> {
+    let asked = run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?;
+    let mut progress = Terminal::new();
+    let source = read::read(&args.data, &super::options(&asked, &args.reading)?)?;
+    super::tell(&source.notes, &mut progress);
+    super::tell(
+        &source.problems.iter().map(|p| format!("left out: {}: {}", p.place, p.reason)).collect::<Vec<_>>(),
+        &mut progress,
+    );
+    let items = source.test.unwrap_or(source.train);
+    let predictions = predictions(&*asked.predictor, &asked.data.encoding, &items);
+    let Some(measured) = measure(&predictions) else {
+        return Err(
+            Error::data(args.data.as_path(), "holds no labelled item", "`eval` compares answers with labels").into()
+        );
+    };
+    let classes = &asked.data.schema.classes;
+    let (per_class, confusion) = (per_class(&predictions), confusion(&predictions));
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let per_class: Vec<_> = per_class
+            .iter()
+            .map(|of| {
+                let name = &classes[of.class.index()];
+                json!({ "class": name, "n": of.n, "precision": of.precision, "recall": of.recall, "f1": of.f1 })
+            })
+            .collect();
+        let rows: Vec<Vec<u32>> = confusion.rows().into_iter().map(|row| row.to_vec()).collect();
+        let result = json!({
+            "run": args.run.to_string_lossy(),
+            "model": asked.entry.name,
+            "data": args.data.to_string_lossy(),
+            "test": measured.to_json(),
+            "per_class": per_class,
+            "confusion": { "classes": classes, "rows_true_columns_predicted": rows },
+        });
+        writeln!(out, "{result}")?;
+        return Ok(());
+    }
+    writeln!(out, "{} on {} labelled items\n", asked.entry.name, measured.n)?;
+    let mut table = Table::new(["figure", "value [95 % interval]"]);
+    for metric in METRICS {
+        table.row([metric.name.to_owned(), figure(measured.get(metric.name))]);
+    }
+    writeln!(out, "{table}")?;
+    let mut table = Table::new(["class", "items", "precision", "recall", "f1"]);
+    for of in &per_class {
+        let name = classes[of.class.index()].clone();
+        table.row([name, of.n.to_string(), number(of.precision), number(of.recall), number(of.f1)]);
+    }
+    writeln!(out, "{table}")?;
+    if classes.len() > CONFUSION_CLASSES {
+        writeln!(out, "the confusion matrix of {} classes is in the output of --json", classes.len())?;
+        return Ok(());
+    }
+    let mut table = Table::new(std::iter::once("true \\ predicted").chain(classes.iter().map(String::as_str)));
+    for (class, row) in classes.iter().zip(confusion.rows()) {
+        table.row(std::iter::once(class.clone()).chain(row.iter().map(u32::to_string)));
+    }
+    write!(out, "{table}")?;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! `halfmoon train`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use halfmoon::config::Config;
+use halfmoon::experiment::{self, Figures, Outcome};
+use halfmoon::run::Folder;
+use halfmoon_pool::Error;
+use halfmoon_pool::metric::METRICS;
+
+use crate::Failure;
+use crate::args::{Settings, Train};
+use crate::progress::Terminal;
+use crate::table::{Table, figure};
+
+pub(crate) fn run(args: Train) -> Result<(), Failure> {
+    let (config, folder, resume) = match &args.resume {
+        Some(folder) => (resumed(folder, &args.settings)?, folder.clone(), true),
+        None => {
+            let config = Config::resolve(super::overlay(args.data.as_deref(), &args.settings)?)?;
+            if config.data.path.is_empty() {
+                return Err(
+                    Error::usage("no data given", "halfmoon train DATA, or `path` in the section [data]").into()
+                );
+            }
+            let folder = args.out.clone().unwrap_or_else(|| default_folder(&config));
+            refuse_to_overwrite(&folder, &config)?;
+            (config, folder, false)
+        }
+    };
+    let mut progress = Terminal::new();
+    let outcome = experiment::train(&config, &folder, resume, &mut progress)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", outcome.to_json())?;
+    }
+    if !outcome.finished {
+        eprintln!("stopped; go on with: halfmoon train --resume {}", folder.display());
+        return Ok(());
+    }
+    if !args.json {
+        print(&mut out, &outcome)?;
+    }
+    Ok(())
+}
+
+/// A stopped run's settings. More steps or more time may be asked of it, nothing else.
+fn resumed(folder: &Path, typed: &Settings) -> Result<Config, Error> {
+    let run = Folder(folder.to_owned());
+    if !run.config().is_file() {
+        return Err(Error::data(folder, "is not a run: it holds no config.toml", "name the folder that `train` wrote"));
+    }
+    let mut table = run.read_config()?.to_table();
+    halfmoon::config::merge(&mut table, super::overlay(None, typed)?);
+    Config::resolve(table)
+}
+
+/// `runs/digits-m2-seed1`, in the folder where the command was typed.
+fn default_folder(config: &Config) -> PathBuf {
+    let data = Path::new(&config.data.path);
+    let stem = data.file_stem().map_or_else(|| "data".into(), |stem| stem.to_string_lossy().into_owned());
+    let labels = config.data.labels.map(|labels| format!("-{labels}")).unwrap_or_default();
+    PathBuf::from("runs").join(format!("{stem}{labels}-{}-seed{}", config.run.models.join("+"), config.run.seed))
+}
+
+/// A finished run of the same configuration is shown again; any other run in the way is kept.
+fn refuse_to_overwrite(folder: &Path, config: &Config) -> Result<(), Error> {
+    let run = Folder(folder.to_owned());
+    if !run.config().is_file() {
+        return Ok(());
+    }
+    if run.read_config().is_ok_and(|there| there == *config) {
+        return Err(Error::usage(
+            format!("{} holds this very run already", folder.display()),
+            format!(
+                "see it or go on with: halfmoon train --resume {}; or choose another folder with --out",
+                folder.display()
+            ),
+        ));
+    }
+    Err(Error::usage(
+        format!("{} holds another run", folder.display()),
+        "choose another folder with --out, or remove that one".to_owned(),
+    ))
+}
+
+fn print(out: &mut impl Write, outcome: &Outcome) -> Result<(), Failure> {
+    let mut table = Table::new(["model", "steps", "time"].into_iter().chain(METRICS.iter().map(|metric| metric.name)));
+    for Figures { name, steps, seconds, test } in &outcome.models {
+        let figures = METRICS.iter().map(|metric| figure(test.as_ref().and_then(|test| test.get(metric.name))));
+        let time = crate::duration::show(std::time::Duration::from_secs_f64(*seconds));
+        table.row([(*name).to_owned(), steps.to_string(), time].into_iter().chain(figures));
+    }
+    writeln!(out, "{} labels; {} (95 % intervals in brackets)\n", outcome.labels, outcome.protocol)?;
+    write!(out, "{table}")?;
+    writeln!(out, "\nask it with: halfmoon predict {} INPUT", outcome.run.display())?;
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! Items, their labels and what is known of their features.
+
+use ndarray::{Array2, Axis};
+use serde::{Deserialize, Serialize};
+
+/// Index of a class in [`Schema::classes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Class(pub u16);
+
+impl Class {
+    /// The index, for slices.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Items with the labels that somebody gave to some of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// What the features and the classes are.
+    pub schema: Schema,
+    /// One row an item.
+    pub inputs: Inputs,
+    /// `None`: nobody has said yet.
+    pub labels: Vec<Option<Class>>,
+    /// How the user knows the items.
+    pub ids: Ids,
+}
+
+/// The names of the classes and the shape or the columns of an input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    /// In the order that [`Class`] counts.
+    pub classes: Vec<String>,
+    /// What one input consists of.
+    pub features: Features,
+}
+
+/// What one input consists of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Features {
+    /// Pixels, row by row, channels innermost.
+    Image(ImageShape),
+    /// Columns, in the order of [`Table::columns`] or of the columns of [`Inputs::Floats`].
+    Columns(Vec<Column>),
+}
+
+/// Size of every picture of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ImageShape {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Pixels in a row.
+    pub width: usize,
+    /// 1 grey, 3 red-green-blue.
+    pub channels: usize,
+    /// The value that stands for full brightness: 255 for bytes, 65,535 for 16 bits, 16 for `digits`.
+    pub white: f32,
+}
+
+impl ImageShape {
+    /// Numbers in one picture.
+    pub fn len(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// A picture without a pixel.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One column of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// From the header, or its number counted from 1 where there is no header.
+    pub name: String,
+    /// How its values are meant.
+    pub kind: ColumnKind,
+}
+
+/// How the values of a column are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnKind {
+    /// A quantity.
+    Numeric,
+    /// One of two words that say no and yes.
+    YesNo {
+        /// The text that means 0.
+        no: String,
+        /// The text that means 1.
+        yes: String,
+    },
+    /// One of several names without an order.
+    Category {
+        /// The names, in the order of their codes.
+        values: Vec<String>,
+    },
+}
+
+impl ColumnKind {
+    /// As the user types it: `numeric`, `yes_no`, `category`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ColumnKind::Numeric => "numeric",
+            ColumnKind::YesNo { .. } => "yes_no",
+            ColumnKind::Category { .. } => "category",
+        }
+    }
+}
+
+/// The items' numbers, in the smallest type they came in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Inputs {
+    /// 8-bit pixels: `[item, pixel]`.
+    Bytes(Array2<u8>),
+    /// 16-bit pixels: `[item, pixel]`.
+    Words(Array2<u16>),
+    /// Pixels or columns of an array file, all finite: `[item, feature]`.
+    Floats(Array2<f32>),
+    /// Columns of a table, which may have gaps.
+    Table(Table),
+}
+
+/// A table by columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Number of items; a table without feature columns still has items.
+    pub rows: usize,
+    /// In the schema's order, each `rows` long.
+    pub columns: Vec<Cells>,
+}
+
+/// One column's values. `None`: missing in the file (or infinite, which counts as missing).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cells {
+    /// Finite quantities.
+    Numeric(Vec<Option<f32>>),
+    /// Yes is `true`.
+    YesNo(Vec<Option<bool>>),
+    /// Codes into [`ColumnKind::Category`]'s values.
+    Category(Vec<Option<u32>>),
+}
+
+impl Cells {
+    fn bytes(&self, take: &mut dyn FnMut(&[u8])) {
+        match self {
+            Cells::Numeric(cells) => cells.iter().for_each(|cell| take(&cell.unwrap_or(f32::NAN).to_le_bytes())),
+            Cells::YesNo(cells) => cells.iter().for_each(|cell| take(&[cell.map_or(2, u8::from)])),
+            Cells::Category(cells) => cells.iter().for_each(|cell| take(&cell.unwrap_or(u32::MAX).to_le_bytes())),
+        }
+    }
+
+    /// The cells of these rows.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Cells {
+        fn pick<T: Copy>(cells: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().map(|&row| cells[row]).collect()
+        }
+        match self {
+            Cells::Numeric(cells) => Cells::Numeric(pick(cells, rows)),
+            Cells::YesNo(cells) => Cells::YesNo(pick(cells, rows)),
+            Cells::Category(cells) => Cells::Category(pick(cells, rows)),
+        }
+    }
+}
+
+impl Inputs {
+    /// Number of items.
+    pub fn rows(&self) -> usize {
+        match self {
+            Inputs::Bytes(pixels) => pixels.nrows(),
+            Inputs::Words(pixels) => pixels.nrows(),
+            Inputs::Floats(numbers) => numbers.nrows(),
+            Inputs::Table(table) => table.rows,
+        }
+    }
+
+    /// Passes every number's bytes to `take`, in pieces: for a fingerprint.
+    pub fn bytes(&self, take: &mut dyn FnMut(&[u8])) {
+        match self {
+            Inputs::Bytes(pixels) => pixels.rows().into_iter().for_each(|row| take(&row.to_vec())),
+            Inputs::Words(pixels) => pixels.iter().for_each(|pixel| take(&pixel.to_le_bytes())),
+            Inputs::Floats(numbers) => numbers.iter().for_each(|number| take(&number.to_le_bytes())),
+            Inputs::Table(table) => table.columns.iter().for_each(|cells| cells.bytes(take)),
+        }
+    }
+
+    /// The items of these positions, in this order.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Inputs {
+        match self {
+            Inputs::Bytes(pixels) => Inputs::Bytes(pixels.select(Axis(0), rows)),
+            Inputs::Words(pixels) => Inputs::Words(pixels.select(Axis(0), rows)),
+            Inputs::Floats(numbers) => Inputs::Floats(numbers.select(Axis(0), rows)),
+            Inputs::Table(table) => Inputs::Table(Table {
+                rows: rows.len(),
+                columns: table.columns.iter().map(|cells| cells.select(rows)).collect(),
+            }),
+        }
+    }
+}
+
+/// How the user knows the items: what `predict` writes into the column `id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ids {
+    /// By position in the file, counted from 1.
+    Positions(Vec<u64>),
+    /// By name, such as a path relative to the data's folder.
+    Names(Vec<String>),
+}
+
+impl Ids {
+    /// The id of the item at this position (which counts from 0).
+    pub fn get(&self, position: usize) -> String {
+        match self {
+            Ids::Positions(positions) => positions[position].to_string(),
+            Ids::Names(names) => names[position].clone(),
+        }
+    }
+
+    /// The first `rows` positions of a file.
+    pub fn first(rows: usize) -> Ids {
+        Ids::Positions((1..=rows as u64).collect())
+    }
+
+    /// The ids of these positions (which count from 0), in this order.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Ids {
+        match self {
+            Ids::Positions(positions) => Ids::Positions(rows.iter().map(|&row| positions[row]).collect()),
+            Ids::Names(names) => Ids::Names(rows.iter().map(|&row| names[row].clone()).collect()),
+        }
+    }
+}
+
+impl Dataset {
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// No items at all.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The items of these positions, in this order. Ids keep naming the items of the file.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Dataset {
+        Dataset {
+            schema: self.schema.clone(),
+            inputs: self.inputs.select(rows),
+            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            ids: self.ids.select(rows),
+        }
+    }
+
+    /// Positions of the items that have a label.
+    pub fn labelled(&self) -> Vec<usize> {
+        (0..self.len()).filter(|&row| self.labels[row].is_some()).collect()
+    }
+
+    /// Labelled items of each class.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.schema.classes.len()];
+        for class in self.labels.iter().flatten() {
+            counts[class.index()] += 1;
+        }
+        counts
+    }
+}

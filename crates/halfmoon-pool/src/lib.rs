@@ -1,0 +1,18 @@
+//! What halfmoon knows without a tensor engine: data sets and the formats they come in, how a
+//! row becomes numbers, how items are split, what a model says of them, and how that is judged.
+//!
+//! Data moves one way: [`read`] makes a [`dataset::Dataset`], [`split`] divides it,
+//! [`encode::Encoding`] turns rows into numbers for a model, [`scores`] holds the model's answer and
+//! [`metric`] judges it. Nothing here knows what a tensor is, so the crate builds in seconds.
+
+pub mod dataset;
+pub mod encode;
+pub mod error;
+pub mod labels;
+pub mod metric;
+pub mod read;
+pub mod scores;
+pub mod split;
+
+pub use dataset::{Class, Dataset, Schema};
+pub use error::{Error, Result};

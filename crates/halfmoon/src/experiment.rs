@@ -1,0 +1,499 @@
+//! From data to a run folder and its figures: read, split, train, judge.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use burn::tensor::Device;
+use halfmoon_pool::encode::Encoding;
+use halfmoon_pool::metric::{METRICS, Measured, measure};
+use halfmoon_pool::read::{self, Source};
+use halfmoon_pool::scores::{Predictions, Predictor};
+use halfmoon_pool::split::{self, Split};
+use halfmoon_pool::{Dataset, Error, Result};
+use ndarray::{Array2, Axis};
+use serde_json::json;
+
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::fit::{Entry, Task};
+use crate::loss::Loss;
+use crate::run::{self, DataRecord, Folder, Versions};
+use crate::tensorboard::EventFile;
+use crate::train::{Then, Watch, diverged};
+
+/// Who is told how things go, and may stop them.
+pub trait Progress {
+    /// One sentence about the data, the split or the run.
+    fn note(&mut self, sentence: &str);
+
+    /// A model begins, or goes on after `done` steps.
+    fn begin(&mut self, what: &str, done: u64, steps: u64);
+
+    /// After a step. `terms` is filled every few steps.
+    fn step(&mut self, step: u64, terms: &[(&'static str, f64)]);
+
+    /// A model ended: at its last step, or stopped.
+    fn end(&mut self, finished: bool);
+
+    /// Whether somebody asked to stop.
+    fn stop(&self) -> bool;
+}
+
+/// What a run came to.
+pub struct Outcome {
+    /// The run folder.
+    pub run: PathBuf,
+    /// `false` when it was stopped: `--resume` goes on.
+    pub finished: bool,
+    /// Labels that were learned from.
+    pub labels: usize,
+    /// How the figures were made, in a sentence.
+    pub protocol: String,
+    /// One a model, in the configuration's order; empty when stopped.
+    pub models: Vec<Figures>,
+}
+
+/// A trained model's figures.
+pub struct Figures {
+    /// Its name.
+    pub name: &'static str,
+    /// Steps of the model that is kept.
+    pub steps: u64,
+    /// Seconds that all its training took, folds included.
+    pub seconds: f64,
+    /// `None` where no item was held out.
+    pub test: Option<Measured>,
+}
+
+/// Data, divided: what is learned from, and what the figures are made on.
+struct Divided {
+    train: Dataset,
+    judge: Judge,
+}
+
+enum Judge {
+    Items {
+        test: Dataset,
+        protocol: String,
+    },
+    /// Positions in the training data.
+    Folds {
+        folds: Vec<Split>,
+        protocol: String,
+    },
+    Nothing {
+        protocol: String,
+    },
+}
+
+/// Trains what `config` says into `folder`; goes on with what is there when `resume`.
+pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Progress) -> Result<Outcome> {
+    let run = Folder(folder.to_owned());
+    let device = run::device(&config.run.device)?;
+    let entries = config.entries()?;
+
+    let source = read::read(Path::new(&config.data.path), &config.options())?;
+    let fingerprint = fingerprint(&source);
+    if resume && run.data().is_file() {
+        let before = run.read_data()?.fingerprint;
+        if before != fingerprint {
+            let hint = "restore the data, or train anew into another folder";
+            return Err(Error::data(Path::new(&config.data.path), "is not what this run was started with", hint));
+        }
+    }
+    tell(&source, progress);
+    let Divided { train, judge } = divide(config, source, progress)?;
+    let labels = train.labelled().len();
+
+    let encoding = Encoding::fit(&train, config.data.pixels);
+    encoding.notes().iter().for_each(|note| progress.note(note));
+    for entry in &entries {
+        ((entry.check)(config.settings(entry))?.fits)(&encoding.layout())?;
+    }
+
+    run::make_folder(folder)?;
+    run::write_aside(&run.config(), config.to_table().to_string().as_bytes())?;
+    let record = DataRecord {
+        schema: train.schema.clone(),
+        encoding: encoding.clone(),
+        fingerprint,
+        items: train.len(),
+        labels,
+        versions: Versions::current(),
+    };
+    run::write_aside(&run.data(), &serde_json::to_vec_pretty(&record).expect("a record is plain data"))?;
+
+    let (folds, protocol) = match &judge {
+        Judge::Items { protocol, .. } | Judge::Nothing { protocol } => (&[][..], protocol.clone()),
+        Judge::Folds { folds, protocol } => (&folds[..], protocol.clone()),
+    };
+    progress.note(&protocol);
+    let fits = u32::try_from(entries.len() * (1 + folds.len())).expect("a handful");
+    let limit = config.time().map(|time| time / fits);
+    let mut outcome = Outcome { run: folder.to_owned(), finished: false, labels, protocol, models: Vec::new() };
+    let mut judged = Vec::new();
+    for entry in entries {
+        let fitter = Fitter { config, entry, device: &device, limit };
+        let Some(kept) = fitter.fit(&train, &encoding, &run.model(entry), entry.name, progress)? else {
+            return Ok(outcome);
+        };
+        let mut seconds = kept.seconds;
+        let test = match &judge {
+            Judge::Nothing { .. } => None,
+            Judge::Items { test, .. } => measure(&predictions(&*kept.predictor, &encoding, test)),
+            Judge::Folds { folds, .. } => {
+                let mut all = Vec::new();
+                for (number, fold) in folds.iter().enumerate() {
+                    let part = train.select(&fold.train);
+                    let encoding = Encoding::fit(&part, config.data.pixels);
+                    let model = run.fold(number + 1, entry);
+                    let what = format!("{}, fold {} of {}", entry.name, number + 1, folds.len());
+                    let Some(fitted) = fitter.fit(&part, &encoding, &model, &what, progress)? else {
+                        return Ok(outcome);
+                    };
+                    seconds += fitted.seconds;
+                    all.push(predictions(&*fitted.predictor, &encoding, &train.select(&fold.test)));
+                }
+                measure_folds(&all, config.run.repeats)
+            }
+        };
+        judged.push(Figures { name: entry.name, steps: kept.steps, seconds, test });
+    }
+    outcome.finished = true;
+    outcome.models = judged;
+    let text = serde_json::to_vec_pretty(&outcome.to_json()).expect("a result is plain data");
+    run::write_aside(&run.result(), &text)?;
+    Ok(outcome)
+}
+
+impl Outcome {
+    /// What `--json` prints. Undefined figures are `null`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let one = |judged: &Figures| {
+            json!({
+                "model": judged.name,
+                "steps": judged.steps,
+                "seconds": judged.seconds,
+                "test": judged.test.as_ref().map(Measured::to_json),
+            })
+        };
+        let mut result = json!({
+            "run": self.run.to_string_lossy(),
+            "finished": self.finished,
+            "labels": self.labels,
+            "protocol": self.protocol,
+        });
+        let object = result.as_object_mut().expect("made as an object");
+        if let Some(first) = self.models.first() {
+            object.extend(one(first).as_object().expect("made as an object").clone());
+        }
+        if let Some(second) = self.models.get(1) {
+            object.insert("baseline".into(), one(second));
+        }
+        result
+    }
+}
+
+/// p(y | x) of labelled items, beside their classes. Items without a label are left out.
+pub fn predictions(predictor: &dyn Predictor, encoding: &Encoding, items: &Dataset) -> Predictions {
+    let rows = items.labelled();
+    let scores = predictor.scores(encoding.encode(&items.inputs, &rows).view());
+    Predictions {
+        probs: probs(&scores.log_probs),
+        classes: rows.iter().map(|&row| items.labels[row].expect("taken from the labelled ones")).collect(),
+    }
+}
+
+/// p(y | x), averaged over draws: `[item, draw, class]` → `[item, class]`.
+pub fn probs(log_probs: &ndarray::Array3<f32>) -> Array2<f32> {
+    log_probs.mapv(f32::exp).mean_axis(Axis(1)).expect("a model gives at least one draw")
+}
+
+fn tell(source: &Source, progress: &mut dyn Progress) {
+    let train = &source.train;
+    let counts = train.class_counts();
+    let with_labels = counts.iter().filter(|&&count| count > 0).count();
+    progress.note(&format!(
+        "{} items, {} labelled in {with_labels} of {} classes, {} unlabelled",
+        train.len(),
+        train.labelled().len(),
+        counts.len(),
+        train.len() - train.labelled().len()
+    ));
+    source.notes.iter().for_each(|note| progress.note(note));
+    const SHOWN: usize = 10;
+    for problem in source.problems.iter().take(SHOWN) {
+        progress.note(&format!("left out: {}: {}", problem.place, problem.reason));
+    }
+    if source.problems.len() > SHOWN {
+        progress.note(&format!("left out: {} more of the same kind", source.problems.len() - SHOWN));
+    }
+}
+
+fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Result<Divided> {
+    let Source { train: mut data, test, .. } = source;
+    let seed = config.run.seed;
+    let groups = split::groups(&data.inputs);
+    for conflict in split::conflicts(&data.labels, &groups).iter().take(5) {
+        let ids: Vec<String> = conflict.iter().take(4).map(|&row| data.ids.get(row)).collect();
+        progress.note(&format!("equal inputs with different labels: {}", ids.join(", ")));
+    }
+    let test = match &config.data.test {
+        Some(path) => Some(read_test(config, &data, Path::new(path), progress)?),
+        None => test,
+    };
+    let judge = if let Some(test) = test.filter(|test| !test.labelled().is_empty()) {
+        let origin = if config.data.test.is_some() { "from --test" } else { "the data's own test split" };
+        let protocol = format!("figures on {} held-out items, {origin}", test.labelled().len());
+        Judge::Items { test, protocol }
+    } else if config.data.labels.is_some() {
+        let parts = split::hold_out(&data.labels, &groups, 0.2, seed);
+        let test = data.select(&parts.test);
+        data = data.select(&parts.train);
+        let mut protocol =
+            format!("figures on {} held-out items: a stratified fifth, set aside by the seed", test.len());
+        if !parts.dropped.is_empty() {
+            protocol += &format!("; {} unlabelled copies of them are not used", parts.dropped.len());
+        }
+        Judge::Items { test, protocol }
+    } else {
+        fold(config, &data, &groups)
+    };
+    match config.data.labels {
+        Some(count) => {
+            if let Some(note) = split::keep_labels(&mut data.labels, &data.schema.classes, count, seed)? {
+                progress.note(&note);
+            }
+        }
+        // Labels that somebody chose to hide must not come back through copies, so only here.
+        None => {
+            let groups = split::groups(&data.inputs);
+            match split::spread_labels(&mut data.labels, &groups) {
+                0 => {}
+                spread => progress.note(&format!("{spread} exact copies of labelled items take over their label")),
+            }
+        }
+    }
+    Ok(Divided { train: data, judge })
+}
+
+fn read_test(config: &Config, data: &Dataset, path: &Path, progress: &mut dyn Progress) -> Result<Dataset> {
+    let options = read::Options { schema: Some(data.schema.clone()), ..config.options() };
+    let source = read::read(path, &options)?;
+    source.notes.iter().for_each(|note| progress.note(&format!("test data: {note}")));
+    if !source.problems.is_empty() {
+        progress.note(&format!("test data: {} items left out", source.problems.len()));
+    }
+    Ok(source.test.unwrap_or(source.train))
+}
+
+fn fold(config: &Config, data: &Dataset, groups: &[u32]) -> Judge {
+    let (folds, repeats) = (config.run.folds, config.run.repeats);
+    let folds = split::folds(&data.labels, groups, folds, repeats as u64, config.run.seed);
+    let labelled = data.labelled().len();
+    if folds.is_empty() {
+        let protocol = format!("no figures: {labelled} labels are too few to hold any out, and there are no test data");
+        return Judge::Nothing { protocol };
+    }
+    let protocol = format!(
+        "figures by {} held-out folds of the {labelled} labelled items, since there are no test data: the intervals are wide",
+        folds.len()
+    );
+    Judge::Folds { folds, protocol }
+}
+
+/// The figures of repeated folds: values over all answers, intervals as wide as for one repeat, since
+/// asking about the same item again tells little more.
+fn measure_folds(all: &[Predictions], repeats: usize) -> Option<Measured> {
+    let probs: Vec<_> = all.iter().map(|part| part.probs.view()).collect();
+    let joined = Predictions {
+        probs: ndarray::concatenate(Axis(0), &probs).ok()?,
+        classes: all.iter().flat_map(|part| part.classes.clone()).collect(),
+    };
+    measure(&joined).map(|measured| measured.of_repeats(repeats))
+}
+
+struct Fitter<'a> {
+    config: &'a Config,
+    entry: &'static Entry,
+    device: &'a Device,
+    limit: Option<Duration>,
+}
+
+struct Fitted {
+    predictor: Box<dyn Predictor>,
+    steps: u64,
+    seconds: f64,
+}
+
+impl Fitter<'_> {
+    /// Trains into a folder, or takes what an earlier call finished there. `None`: it was stopped.
+    fn fit(
+        &self,
+        dataset: &Dataset,
+        encoding: &Encoding,
+        folder: &Path,
+        what: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Fitted>> {
+        let Fitter { config, entry, device, limit } = *self;
+        let settings = config.settings(entry);
+        let classes = dataset.schema.classes.len();
+        let load = |checkpoint: &Checkpoint| (entry.load)(settings, &encoding.layout(), classes, checkpoint, device);
+        if run::weights(folder).is_file() {
+            let weights = Checkpoint::read(&run::weights(folder))?;
+            let seconds = log_before(folder, weights.step)?.seconds;
+            return Ok(Some(Fitted { predictor: load(&weights)?, steps: weights.step, seconds }));
+        }
+        run::make_folder(folder)?;
+        let unfinished = run::checkpoint(folder);
+        let resume = if unfinished.is_file() { Some(Checkpoint::read(&unfinished)?) } else { None };
+        let done = resume.as_ref().map_or(0, |checkpoint| checkpoint.step);
+        let log = log_before(folder, done)?;
+        let steps = (entry.check)(settings)?.plan.steps;
+        progress.begin(what, done, steps);
+        let mut recorder = Recorder {
+            name: entry.name,
+            folder,
+            steps,
+            log: log.file,
+            events: EventFile::create(folder, now()).map_err(|source| Error::io(folder, source))?,
+            before: log.seconds,
+            started: Instant::now(),
+            saved: Instant::now(),
+            limit,
+            progress,
+            timed_out: false,
+        };
+        let task = Task { dataset, encoding, seed: config.run.seed, device };
+        let checkpoint = (entry.fit)(settings, &task, resume, &mut recorder)?;
+        let seconds = recorder.seconds();
+        let finished = checkpoint.step == steps || recorder.timed_out;
+        progress.end(finished);
+        if !finished {
+            return Ok(None);
+        }
+        let weights = checkpoint.finished();
+        weights.write(&run::weights(folder))?;
+        fs::remove_file(&unfinished).map_err(|source| Error::io(&unfinished, source))?;
+        Ok(Some(Fitted { predictor: load(&weights)?, steps: weights.step, seconds }))
+    }
+}
+
+/// Writes the log, saves a checkpoint a minute, and passes the steps on.
+struct Recorder<'a> {
+    name: &'static str,
+    folder: &'a Path,
+    steps: u64,
+    log: fs::File,
+    events: EventFile,
+    before: f64,
+    started: Instant,
+    saved: Instant,
+    limit: Option<Duration>,
+    progress: &'a mut dyn Progress,
+    timed_out: bool,
+}
+
+/// Steps between two lines of the log.
+const LOG_EVERY: u64 = 10;
+
+/// Time between two checkpoints.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+
+impl Recorder<'_> {
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl Watch for Recorder<'_> {
+    fn step(&mut self, step: u64, loss: &Loss) -> Result<Then> {
+        let terms = if step % LOG_EVERY == 0 || step == 1 || step == self.steps { loss.values() } else { Vec::new() };
+        if !terms.is_empty() {
+            if terms.iter().any(|(_, value)| !value.is_finite()) {
+                return Err(diverged(self.name, step));
+            }
+            let mut line = serde_json::Map::from_iter([
+                ("step".to_owned(), json!(step)),
+                ("seconds".to_owned(), json!(self.seconds())),
+            ]);
+            line.extend(terms.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+            let text = format!("{}\n", serde_json::Value::from(line));
+            self.log.write_all(text.as_bytes()).map_err(|source| Error::io(&run::log(self.folder), source))?;
+            let at = i64::try_from(step).expect("fewer steps than 2^63");
+            self.events.scalars(at, now(), &terms).map_err(|source| Error::io(self.folder, source))?;
+        }
+        self.progress.step(step, &terms);
+        self.timed_out = self.limit.is_some_and(|limit| self.seconds() >= limit.as_secs_f64());
+        if self.timed_out || self.progress.stop() {
+            return Ok(Then::Stop);
+        }
+        if self.saved.elapsed() < SAVE_EVERY {
+            return Ok(Then::Continue);
+        }
+        self.saved = Instant::now();
+        Ok(Then::Save)
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        if !checkpoint.is_finite() {
+            return Err(diverged(self.name, checkpoint.step));
+        }
+        checkpoint.write(&run::checkpoint(self.folder))
+    }
+}
+
+/// A log that ends where a checkpoint stands.
+struct Log {
+    file: fs::File,
+    /// Training time up to there.
+    seconds: f64,
+}
+
+/// Cuts the log behind a step, so that a resumed run's log reads like an uninterrupted one's.
+fn log_before(folder: &Path, step: u64) -> Result<Log> {
+    let path = run::log(folder);
+    let io = |source| Error::io(&path, source);
+    let text = if path.is_file() { fs::read_to_string(&path).map_err(io)? } else { String::new() };
+    let (mut kept, mut seconds) = (String::new(), 0.0);
+    for line in text.lines() {
+        // A kill can leave half a line at the end; it is behind the checkpoint anyway.
+        let Ok(value) = serde_json::from_str::<serde_json::Value>(line) else { break };
+        if value["step"].as_u64().is_none_or(|at| at > step) {
+            break;
+        }
+        seconds = value["seconds"].as_f64().unwrap_or(seconds);
+        kept += line;
+        kept.push('\n');
+    }
+    if kept != text {
+        run::write_aside(&path, kept.as_bytes())?;
+    }
+    let file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
+    Ok(Log { file, seconds })
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
+}
+
+fn fingerprint(source: &Source) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for dataset in [Some(&source.train), source.test.as_ref()].into_iter().flatten() {
+        dataset.inputs.bytes(&mut |bytes| {
+            hasher.update(bytes);
+        });
+        for label in &dataset.labels {
+            hasher.update(&label.map_or(u16::MAX, |class| class.0).to_le_bytes());
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The metrics' names, for tables.
+pub fn metric_names() -> impl Iterator<Item = &'static str> {
+    METRICS.iter().map(|metric| metric.name)
+}

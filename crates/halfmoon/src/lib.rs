@@ -1,0 +1,24 @@
+//! What halfmoon learns with: distributions, networks, models, training, and the folder of a run.
+//!
+//! A model is one file below [`models`] and one line in [`models::MODELS`]. [`experiment`] is the way from
+//! data to a run folder and its figures; [`run`] reads such a folder back.
+
+mod batches;
+mod checkpoint;
+pub mod cite;
+pub mod config;
+pub mod dist;
+pub mod experiment;
+pub mod fit;
+pub mod loss;
+pub mod model;
+pub mod models;
+pub mod nets;
+pub mod noise;
+pub mod predict;
+pub mod run;
+mod tensorboard;
+pub mod train;
+
+pub use batches::tensor;
+pub use checkpoint::{Checkpoint, number_parameters};

@@ -1,0 +1,49 @@
+//! What is minimised: named terms, each with its weight.
+
+use burn::tensor::Tensor;
+
+/// A sum of weighted terms. The log shows each under its name.
+#[derive(Default)]
+pub struct Loss {
+    terms: Vec<Term>,
+}
+
+struct Term {
+    name: &'static str,
+    weight: f64,
+    value: Tensor<1>,
+}
+
+impl Loss {
+    /// Adds `value` (one number) with weight 1.
+    #[must_use]
+    pub fn add(self, name: &'static str, value: Tensor<1>) -> Loss {
+        self.weigh(name, 1.0, value)
+    }
+
+    /// Adds `weight` times `value` (one number).
+    #[must_use]
+    pub fn weigh(mut self, name: &'static str, weight: f64, value: Tensor<1>) -> Loss {
+        self.terms.push(Term { name, weight, value });
+        self
+    }
+
+    /// The weighted sum: `[1]`.
+    pub fn total(&self) -> Tensor<1> {
+        self.terms
+            .iter()
+            .map(|term| term.value.clone() * term.weight)
+            .reduce(|sum, term| sum + term)
+            .expect("a loss has at least one term")
+    }
+
+    /// Each term's value before its weight, then the weighted sum as `total`. Waits for the device.
+    pub fn values(&self) -> Vec<(&'static str, f64)> {
+        let terms = self.terms.iter().map(|term| (term.name, number(term.value.clone())));
+        terms.chain([("total", number(self.total()))]).collect()
+    }
+}
+
+fn number(value: Tensor<1>) -> f64 {
+    f64::from(value.into_scalar::<f32>())
+}

@@ -1,0 +1,113 @@
+//! The baseline: a classifier trained on the labelled rows alone.
+//!
+//! Rumelhart, Hinton, Williams. *Learning representations by back-propagating errors*. Nature 1986.
+//!
+//! ```text
+//! 𝓙 = E_(x,y)[−log p(y | x)]        plus weight decay, which the plan holds
+//! ```
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use halfmoon_pool::encode::Layout;
+use serde::{Deserialize, Serialize};
+
+use crate::dist::Categorical;
+use crate::loss::Loss;
+use crate::model::{Batch, Model, ModelConfig};
+use crate::nets::{Activation, CategoricalNet, ConvNet, Hidden};
+use crate::noise::Noise;
+use crate::train::{Decay, Plan};
+
+/// Hyper-parameters of [`Supervised`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SupervisedConfig {
+    /// `mlp` for any rows, `conv` for pictures. `mlp`, so that it is compared with `m2` on equal terms.
+    pub net: Net,
+    /// Widths of the hidden layers. One layer of 500 as in Kingma et al. (2014), table 1 (NN).
+    pub hidden: Vec<usize>,
+    /// What stands between them.
+    pub activation: Activation,
+    /// Outputs of each convolution of `conv`.
+    pub channels: Vec<usize>,
+}
+
+/// Kind of network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Net {
+    /// Dense layers.
+    Mlp,
+    /// Convolutions, then one dense layer of the first width in `hidden`.
+    Conv,
+}
+
+impl Default for SupervisedConfig {
+    fn default() -> Self {
+        SupervisedConfig { net: Net::Mlp, hidden: vec![500], activation: Activation::Relu, channels: vec![16, 32] }
+    }
+}
+
+impl ModelConfig for SupervisedConfig {
+    type Model = Supervised;
+    const NAME: &'static str = "supervised";
+    const ABOUT: &'static str = "a plain classifier on the labelled rows alone: the baseline";
+    const PAPER: &'static str = "rumelhart1986";
+
+    fn plan() -> Plan {
+        Plan {
+            steps: 1500,
+            rate: 1e-3,
+            decay: Decay::Linear,
+            weight_decay: 1e-3,
+            unlabelled_rows: 0,
+            ..Plan::default()
+        }
+    }
+
+    fn check(&self, layout: &Layout) -> Result<(), String> {
+        super::check_hidden("hidden", &self.hidden)?;
+        if self.net == Net::Conv {
+            super::check_hidden("channels", &self.channels)?;
+            layout.image.ok_or("`net = \"conv\"` needs pictures; this data has columns: use `mlp`")?;
+        }
+        Ok(())
+    }
+
+    fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Supervised {
+        let hidden = Hidden { widths: &self.hidden, activation: self.activation };
+        match self.net {
+            Net::Mlp => {
+                Supervised { mlp: Some(CategoricalNet::new(layout.width(), &hidden, classes, noise)), conv: None }
+            }
+            Net::Conv => {
+                let shape = layout.image.expect("`check` refuses `conv` without pictures");
+                let conv = ConvNet::new(shape, &self.channels, self.hidden[0], classes, noise);
+                Supervised { mlp: None, conv: Some(conv) }
+            }
+        }
+    }
+}
+
+/// p(y | x) by one network: one of the two is there.
+#[derive(Module, Debug)]
+pub struct Supervised {
+    mlp: Option<CategoricalNet>,
+    conv: Option<ConvNet>,
+}
+
+impl Model for Supervised {
+    type Memory = ();
+
+    fn loss(&self, Batch { x, y, .. }: &Batch, (): &mut (), _: &mut Noise) -> Loss {
+        Loss::default().add("classify", -Categorical { logits: self.classify(x) }.log_prob(y).mean())
+    }
+
+    fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
+        match (&self.mlp, &self.conv) {
+            (Some(mlp), _) => mlp.given(x).logits,
+            (None, Some(conv)) => conv.forward(x.clone()),
+            (None, None) => unreachable!("`init` makes one of the two"),
+        }
+    }
+}

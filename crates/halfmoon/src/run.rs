@@ -1,0 +1,191 @@
+//! The folder of a run: everything that is needed to ask a trained model, to go on, and to do the same
+//! again.
+//!
+//! ```text
+//! RUN/config.toml               every setting, defaults included
+//! RUN/data.json                 schema, encoding, fingerprint of the data, versions
+//! RUN/result.json               what `halfmoon train --json` prints
+//! RUN/MODEL/weights.safetensors a finished model's parameters
+//! RUN/MODEL/checkpoint.safetensors  an unfinished one's, with the optimiser's state
+//! RUN/MODEL/log.jsonl           the loss terms, a line every few steps
+//! RUN/MODEL/events.out.tfevents.*   the same for TensorBoard
+//! RUN/folds/N/MODEL/            the same for each held-out fold, where there were no test data
+//! ```
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use halfmoon_pool::encode::Encoding;
+use halfmoon_pool::scores::Predictor;
+use halfmoon_pool::{Error, Result, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::Checkpoint;
+use crate::config::{self, Config};
+use crate::fit::Entry;
+
+/// What a run keeps of its data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// Features and class names.
+    pub schema: Schema,
+    /// How rows become numbers; fitted on the training rows.
+    pub encoding: Encoding,
+    /// BLAKE3 of inputs and labels, before anything was hidden.
+    pub fingerprint: String,
+    /// Items that were learned from.
+    pub items: usize,
+    /// Labels that were learned from.
+    pub labels: usize,
+    /// Versions of what wrote this.
+    pub versions: Versions,
+}
+
+/// Versions of what wrote a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// This program.
+    pub halfmoon: String,
+    /// The tensor engine.
+    pub burn: String,
+}
+
+impl Versions {
+    /// Of this build.
+    pub fn current() -> Versions {
+        Versions { halfmoon: env!("CARGO_PKG_VERSION").into(), burn: "0.22.1".into() }
+    }
+}
+
+/// The paths of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    /// `config.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.toml")
+    }
+
+    /// `data.json`.
+    pub fn data(&self) -> PathBuf {
+        self.0.join("data.json")
+    }
+
+    /// `result.json`.
+    pub fn result(&self) -> PathBuf {
+        self.0.join("result.json")
+    }
+
+    /// Where a model's files are.
+    pub fn model(&self, entry: &Entry) -> PathBuf {
+        self.0.join(entry.name)
+    }
+
+    /// Where a model's files for a held-out fold are; folds count from 1.
+    pub fn fold(&self, number: usize, entry: &Entry) -> PathBuf {
+        self.0.join("folds").join(number.to_string()).join(entry.name)
+    }
+
+    /// The resolved configuration.
+    pub fn read_config(&self) -> Result<Config> {
+        Config::resolve(config::read(&self.config())?)
+    }
+
+    /// What the run keeps of its data.
+    pub fn read_data(&self) -> Result<DataRecord> {
+        let path = self.data();
+        let bytes = fs::read(&path).map_err(|source| Error::io(&path, source))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Error::data(path.as_path(), error.to_string(), "the file is damaged: train again"))
+    }
+}
+
+/// A run's model, ready to be asked.
+pub struct Asked {
+    /// Its name.
+    pub entry: &'static Entry,
+    /// Features and class names.
+    pub data: DataRecord,
+    /// The configuration it was trained with.
+    pub config: Config,
+    /// The model.
+    pub predictor: Box<dyn Predictor>,
+    /// `false` when training was stopped before its last step.
+    pub finished: bool,
+}
+
+/// Opens a run's first model, or the one of this name.
+pub fn open(folder: &Path, model: Option<&str>, device: &Device) -> Result<Asked> {
+    let run = Folder(folder.to_owned());
+    if !run.config().is_file() {
+        let problem = if folder.exists() { "is not a run: it holds no config.toml" } else { "does not exist" };
+        return Err(Error::data(folder, problem, "a run is the folder that `halfmoon train` wrote"));
+    }
+    let config = run.read_config()?;
+    let entries = config.entries()?;
+    let entry = match model {
+        None => entries[0],
+        Some(name) => {
+            let entry = config::model(name)?;
+            if !entries.iter().any(|trained| trained.name == entry.name) {
+                let problem = format!("holds no model `{name}`");
+                return Err(Error::data(folder, problem, format!("it holds {}", config.run.models.join(", "))));
+            }
+            entry
+        }
+    };
+    let data = run.read_data()?;
+    let (weights, checkpoint) = (weights(&run.model(entry)), checkpoint(&run.model(entry)));
+    let finished = weights.is_file();
+    if !finished && !checkpoint.is_file() {
+        let hint = format!("go on with: halfmoon train --resume {}", folder.display());
+        return Err(Error::data(folder, format!("`{}` has not been trained yet", entry.name), hint));
+    }
+    let stored = Checkpoint::read(if finished { &weights } else { &checkpoint })?;
+    let layout = data.encoding.layout();
+    let predictor = (entry.load)(config.settings(entry), &layout, data.schema.classes.len(), &stored, device)?;
+    Ok(Asked { entry, data, config, predictor, finished })
+}
+
+/// A finished model's parameters, in its folder.
+pub fn weights(model: &Path) -> PathBuf {
+    model.join("weights.safetensors")
+}
+
+/// An unfinished model's state, in its folder.
+pub fn checkpoint(model: &Path) -> PathBuf {
+    model.join("checkpoint.safetensors")
+}
+
+/// The loss terms, in a model's folder.
+pub fn log(model: &Path) -> PathBuf {
+    model.join("log.jsonl")
+}
+
+/// The device of this name.
+pub fn device(name: &str) -> Result<Device> {
+    match name {
+        "cpu" => Ok(Device::flex()),
+        _ => Err(Error::usage(format!("`{name}` is not a device of this build"), "known: cpu")),
+    }
+}
+
+/// Writes a file so that at every moment the old one or the new one is there, whole.
+pub fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
+    let aside = path.with_extension("aside");
+    let write = || {
+        let mut file = fs::File::create(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
+    write().map_err(|source| Error::io(path, source))
+}
+
+/// Makes a folder and those above it.
+pub fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|source| Error::io(path, source))
+}

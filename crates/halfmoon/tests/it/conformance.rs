@@ -1,0 +1,255 @@
+//! What must hold for every model, by walking the registry.
+
+use burn::tensor::{Device, Int, Tensor};
+use halfmoon::fit::{Entry, Task};
+use halfmoon::model::{Batch, Counts, Model, ModelConfig};
+use halfmoon::models::{BASELINE, MODELS, ModelVisitor, visit_models};
+use halfmoon::noise::Noise;
+use halfmoon::predict::Trained;
+use halfmoon::{Checkpoint, tensor};
+use halfmoon_pool::Dataset;
+use halfmoon_pool::encode::{Encoding, Pixels};
+use halfmoon_pool::scores::Predictor;
+use ndarray::{Array2, Axis};
+
+use crate::support::{Trace, accuracy, device, fit, gradients, numbers, parameters, pictures, settings, table, truth};
+
+const SMALL: [&str; 2] = ["hidden=[24]", "train.steps=60"];
+
+fn both() -> [Dataset; 2] {
+    [pictures(120, 3, 1), table(120, 3, 2)]
+}
+
+fn everywhere(check: impl Fn(&Entry, &Dataset)) {
+    for entry in MODELS {
+        for dataset in both() {
+            println!("{} on {:?}", entry.name, dataset.schema.classes);
+            check(entry, &dataset);
+        }
+    }
+}
+
+#[test]
+fn names_and_papers_are_known() {
+    for entry in MODELS {
+        assert!(
+            halfmoon::cite::entry(entry.paper).is_some(),
+            "{}: no entry {} in references.bib",
+            entry.name,
+            entry.paper
+        );
+        assert!(entry.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{}", entry.name);
+        assert_eq!(MODELS.iter().filter(|other| other.name == entry.name).count(), 1);
+        assert!((entry.check)(&(entry.defaults)()).is_ok(), "{}: the defaults do not pass their own check", entry.name);
+    }
+    assert_eq!(BASELINE.name, "supervised");
+}
+
+#[test]
+fn every_term_is_finite_from_the_first_step_and_the_loss_falls() {
+    everywhere(|entry, dataset| {
+        let (_, _, trace) = fit(entry, &settings(entry, &SMALL), dataset, 1);
+        assert!(trace.terms.iter().flatten().all(|(_, value)| value.is_finite()), "{}", entry.name);
+        let mean = |steps: &[f64]| steps.iter().sum::<f64>() / steps.len() as f64;
+        let (start, end) = (mean(&trace.totals[..5]), mean(&trace.totals[55..]));
+        assert!(end < start, "{}: {start} at the start, {end} at the end", entry.name);
+    });
+}
+
+#[test]
+fn two_clusters_are_told_apart_with_one_label_each() {
+    for entry in MODELS {
+        for mut dataset in [pictures(200, 1, 3), table(200, 1, 4)] {
+            let (predictor, encoding, _) =
+                fit(entry, &settings(entry, &["hidden=[24]", "train.steps=200"]), &dataset, 1);
+            truth(&mut dataset);
+            let accuracy = accuracy(&*predictor, &encoding, &dataset);
+            assert!(accuracy > 0.9, "{}: {accuracy}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn answers_are_one_row_an_item_and_sum_to_one_even_far_away() {
+    everywhere(|entry, dataset| {
+        let (predictor, encoding, _) = fit(entry, &settings(entry, &SMALL), dataset, 1);
+        let width = encoding.layout().width();
+        let far = Array2::from_shape_fn((5, width), |(row, column)| if (row + column) % 2 == 0 { 1e4 } else { -1e4 });
+        let near = encoding.encode(&dataset.inputs, &[0, 1, 2, 3, 4]);
+        for inputs in [near, far] {
+            let scores = predictor.scores(inputs.view());
+            assert_eq!(scores.log_probs.dim(), (5, 1, 2));
+            for row in scores.log_probs.mapv(f32::exp).sum_axis(Axis(2)) {
+                assert!((row - 1.0).abs() < 1e-5, "{}: a row sums to {row}", entry.name);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_rows_answer_does_not_depend_on_its_neighbours() {
+    everywhere(|entry, dataset| {
+        let (predictor, encoding, _) = fit(entry, &settings(entry, &SMALL), dataset, 1);
+        let all: Vec<usize> = (0..dataset.len()).collect();
+        let together = predictor.scores(encoding.encode(&dataset.inputs, &all).view());
+        for row in [0, 7, 119] {
+            let alone = predictor.scores(encoding.encode(&dataset.inputs, &[row]).view());
+            let close = |a: f32, b: f32| (a - b).abs() <= 1e-4 * b.abs().max(1.0);
+            assert!(
+                alone.log_probs.iter().zip(together.log_probs.index_axis(Axis(0), row)).all(|(&a, &b)| close(a, b))
+            );
+            if let (Some(alone), Some(together)) = (&alone.log_density, &together.log_density) {
+                assert!(
+                    close(alone[0], together[row]),
+                    "{}: {} alone, {} together",
+                    entry.name,
+                    alone[0],
+                    together[row]
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn a_checkpoint_read_back_answers_bit_for_bit_the_same() {
+    let folder = std::env::temp_dir().join(format!("halfmoon-conformance-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    everywhere(|entry, dataset| {
+        let (settings, device) = (settings(entry, &SMALL), Device::flex());
+        let encoding = Encoding::fit(dataset, Pixels::Grey);
+        let task = Task { dataset, encoding: &encoding, seed: 1, device: &device };
+        let checkpoint = (entry.fit)(&settings, &task, None, &mut Trace::default()).unwrap();
+        let path = folder.join(entry.name);
+        checkpoint.write(&path).unwrap();
+        let read = Checkpoint::read(&path).unwrap();
+        assert_eq!(read, checkpoint);
+        let rows = encoding.encode(&dataset.inputs, &[0, 1, 2]);
+        let answer = |checkpoint: &Checkpoint| {
+            let predictor = (entry.load)(&settings, &encoding.layout(), 2, checkpoint, &device).unwrap();
+            predictor.scores(rows.view())
+        };
+        assert_eq!(answer(&read), answer(&checkpoint));
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn one_seed_gives_one_result_and_another_seed_another() {
+    everywhere(|entry, dataset| {
+        let settings = settings(entry, &SMALL);
+        let trace = |seed| fit(entry, &settings, dataset, seed).2.totals;
+        assert_eq!(trace(5), trace(5), "{}", entry.name);
+        assert_ne!(trace(5), trace(6), "{}", entry.name);
+    });
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing_but_rounding() {
+    everywhere(|entry, dataset| {
+        let settings = settings(entry, &["hidden=[64]", "train.steps=100"]);
+        let trace = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| fit(entry, &settings, dataset, 1).2.totals)
+        };
+        let (one, two) = (trace(1), trace(2));
+        for (step, (one, two)) in one.iter().zip(&two).enumerate() {
+            assert!((one - two).abs() <= 1e-4 * one.abs(), "{} step {step}: {one} and {two}", entry.name);
+        }
+    });
+}
+
+#[test]
+fn an_interrupted_run_ends_with_the_numbers_of_an_uninterrupted_one() {
+    everywhere(|entry, dataset| {
+        let (settings, device) = (settings(entry, &SMALL), Device::flex());
+        let encoding = Encoding::fit(dataset, Pixels::Grey);
+        let task = Task { dataset, encoding: &encoding, seed: 3, device: &device };
+        let whole = (entry.fit)(&settings, &task, None, &mut Trace::default()).unwrap();
+        let mut first = Trace { stop_at: Some(23), ..Trace::default() };
+        let stopped = (entry.fit)(&settings, &task, None, &mut first).unwrap();
+        assert_eq!(stopped.step, 23);
+        let resumed = (entry.fit)(&settings, &task, Some(stopped), &mut Trace::default()).unwrap();
+        assert_eq!(resumed, whole, "{}", entry.name);
+    });
+}
+
+#[test]
+fn nothing_breaks_when_every_item_is_labelled() {
+    everywhere(|entry, dataset| {
+        let mut dataset = dataset.clone();
+        truth(&mut dataset);
+        let (predictor, encoding, _) = fit(entry, &settings(entry, &SMALL), &dataset, 1);
+        assert!(accuracy(&*predictor, &encoding, &dataset) > 0.9, "{}", entry.name);
+    });
+}
+
+#[test]
+fn a_class_without_a_label_is_no_obstacle() {
+    everywhere(|entry, dataset| {
+        let mut dataset = dataset.clone();
+        dataset.schema.classes.push("never seen".into());
+        let (predictor, encoding, _) = fit(entry, &settings(entry, &SMALL), &dataset, 1);
+        let scores = predictor.scores(encoding.encode(&dataset.inputs, &[0]).view());
+        assert_eq!(scores.log_probs.dim(), (1, 1, 3));
+        assert!(scores.log_probs.iter().all(|p| p.is_finite()), "{}", entry.name);
+    });
+}
+
+#[test]
+fn every_parameter_gets_a_gradient_and_capabilities_keep_their_promises() {
+    struct Check;
+    impl ModelVisitor for Check {
+        fn visit<C: ModelConfig>(&mut self) {
+            for dataset in both() {
+                capabilities::<C>(&dataset);
+            }
+        }
+    }
+    visit_models(&mut Check);
+}
+
+fn capabilities<C: ModelConfig>(dataset: &Dataset) {
+    let device = device();
+    let encoding = Encoding::fit(dataset, Pixels::Grey);
+    let layout = encoding.layout();
+    let model = C::default().init(&layout, 2, &mut Noise::new(1, 0, &device));
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    let inputs = encoding.encode(&dataset.inputs, &rows);
+    let x = tensor(inputs.clone(), &device);
+    let y = Tensor::<2>::eye(2, &device).repeat_dim(0, 60);
+    let batch = Batch { x: x.clone(), y, u: x.clone(), counts: Counts { labelled: 120, unlabelled: 120 } };
+    let loss = model.loss(&batch, &mut Default::default(), &mut Noise::new(1, 1, &device));
+    let gradients = gradients(&model, &loss.total().backward());
+    for (name, values) in parameters(&model).iter().filter(|(_, values)| !values.is_empty()) {
+        let gradient = gradients.get(name).unwrap_or_else(|| panic!("{}: no gradient for {name}", C::NAME));
+        assert_eq!(gradient.len(), values.len());
+        assert!(gradient.iter().any(|&g| g != 0.0), "{}: {name} has no effect on the loss", C::NAME);
+    }
+    assert_eq!(model.classify(&x).dims(), [120, 2]);
+    if let Some(samples) = model.as_sample() {
+        let y = Tensor::<1, Int>::from_data([0, 1, 1], &device);
+        let drawn = samples.sample(&y, &mut Noise::new(1, 2, &device));
+        assert_eq!(drawn.dims(), [3, layout.width()], "{}", C::NAME);
+        assert!(numbers(&drawn).iter().all(|value| value.is_finite()));
+    }
+    if let Some(codes) = model.as_encode() {
+        let codes = codes.encode(&x);
+        assert_eq!(codes.dims()[0], 120, "{}", C::NAME);
+        assert!(numbers(&codes).iter().all(|value| value.is_finite()));
+    }
+    if model.as_log_density().is_some() {
+        let entry = MODELS.iter().find(|entry| entry.name == C::NAME).unwrap();
+        let (predictor, _, _) = fit(entry, &settings(entry, &["hidden=[24]", "train.steps=200"]), dataset, 1);
+        let mean = |inputs: &Array2<f32>| predictor.scores(inputs.view()).log_density.unwrap().mean().unwrap();
+        let noise = Array2::from_shape_fn(
+            inputs.dim(),
+            |(row, column)| if (row * 7 + column * 3) % 5 < 2 { 6.0 } else { -6.0 },
+        );
+        let (data, far) = (mean(&inputs), mean(&noise));
+        assert!(data > far, "{}: log-density {data} of the data, {far} far away", C::NAME);
+    }
+    // The untrained model, as the rest of the system sees it.
+    let asked = Trained::new(&model, &device).scores(inputs.view());
+    assert_eq!(asked.log_probs.dim(), (120, 1, 2));
+}

@@ -1,0 +1,93 @@
+//! A10: the gradients of every model's loss against central differences, in f64.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Tensor};
+use halfmoon::loss::Loss;
+use halfmoon::model::{Batch, Counts, Model, ModelConfig};
+use halfmoon::models::{ModelVisitor, visit_models};
+use halfmoon::noise::Noise;
+use halfmoon_pool::encode::Layout;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::support::{device, gradients, numbers, parameters, with_parameters};
+
+const STEP: f64 = 1e-5;
+
+/// Entries of each parameter tensor that are checked.
+const ENTRIES: usize = 20;
+
+#[test]
+fn every_gradient_agrees_with_central_differences() {
+    struct Check;
+    impl ModelVisitor for Check {
+        fn visit<C: ModelConfig>(&mut self) {
+            let grey = Layout { numeric: 0, yes_no: 6, categories: vec![], image: None };
+            let mixed = Layout { numeric: 3, yes_no: 2, categories: vec![3, 2], image: None };
+            for layout in [grey, mixed] {
+                check::<C>(&layout);
+            }
+        }
+    }
+    visit_models(&mut Check);
+}
+
+fn small<C: ModelConfig>() -> C {
+    // ReLU has no derivative at 0, where a difference would look at both sides.
+    let mut table = toml::Table::try_from(C::default()).unwrap();
+    table.insert("hidden".into(), vec![7, 5].into());
+    table.insert("activation".into(), "softplus".into());
+    if table.contains_key("latent") {
+        table.insert("latent".into(), 3.into());
+    }
+    table.try_into().unwrap()
+}
+
+fn check<C: ModelConfig>(layout: &Layout) {
+    let (classes, device) = (3, device());
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut noise = Noise::new(9, 0, &device).with_dtype(DType::F64);
+    let mut inputs = |rows: usize| -> Tensor<2> {
+        // Grey targets between 0 and 1, as pictures have them.
+        noise.normal([rows, layout.width()]).clamp(-1.5, 1.5) / 3.0 + 0.5
+    };
+    let (x, u) = (inputs(4), inputs(6));
+    let y = Tensor::<2>::eye(classes, &device).cast(DType::F64);
+    let y = Tensor::cat(vec![y.clone(), y.slice_dim(0, 0..1)], 0);
+    let batch = Batch { x, y, u, counts: Counts { labelled: 4, unlabelled: 10 } };
+    let model = small::<C>().init(layout, classes, &mut Noise::new(3, 0, &device));
+    // Heads that start near zero would hide a wrong gradient behind a small one.
+    let model = with_parameters(model, |_, numbers| numbers.iter().map(|_| rng.random_range(-0.6..0.6)).collect());
+    let loss = |model: &C::Model| -> Loss {
+        let mut noise = Noise::new(2, 1, &device).with_dtype(DType::F64);
+        model.loss(&batch, &mut Default::default(), &mut noise)
+    };
+    let analytic = gradients(&model, &loss(&model).total().backward());
+    let before: BTreeMap<String, Vec<f64>> = parameters(&model);
+    for (name, values) in before.iter().filter(|(_, values)| !values.is_empty()) {
+        let gradient = analytic.get(name).unwrap_or_else(|| panic!("{}: no gradient for {name}", C::NAME));
+        let positions: Vec<usize> = (0..values.len()).collect();
+        for &position in positions.sample(&mut rng, ENTRIES) {
+            let at = |shift: f64| {
+                let moved = with_parameters(model.clone(), |other, mut numbers| {
+                    if other == name {
+                        numbers[position] += shift;
+                    }
+                    numbers
+                });
+                numbers(&loss(&moved).total())[0]
+            };
+            let difference = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+            let error =
+                (difference - gradient[position]).abs() / difference.abs().max(gradient[position].abs()).max(1e-2);
+            assert!(
+                error < 1e-6,
+                "{} {name}[{position}]: {} by autodiff, {difference} by differences",
+                C::NAME,
+                gradient[position]
+            );
+        }
+    }
+}
