@@ -1,10 +1,15 @@
 //! Files to data sets. One format a file below `read/`, one line each in [`FORMATS`].
 
+mod arrays;
 mod csv;
 mod digits;
 mod idx;
 mod image_folder;
 mod npy;
+mod picture;
+#[cfg(test)]
+mod testing;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::path::Path;

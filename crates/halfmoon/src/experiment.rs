@@ -92,7 +92,7 @@ enum Judge {
 pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Progress) -> Result<Outcome> {
     let run = Folder(folder.to_owned());
     let device = run::device(&config.run.device)?;
-    let entries = config.entries()?;
+    let mut entries = config.entries()?;
 
     let source = read::read(Path::new(&config.data.path), &config.options())?;
     let fingerprint = fingerprint(&source);
@@ -106,6 +106,18 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
     tell(&source, progress);
     let Divided { train, judge } = divide(config, source, progress)?;
     let labels = train.labelled().len();
+    if train.schema.classes.is_empty() {
+        let hint = "name them with --classes a,b,c, or the label column with --label";
+        return Err(Error::data(Path::new(&config.data.path), "holds no label, so the classes are unknown", hint));
+    }
+    if labels == 0 {
+        for entry in entries.extract_if(.., |entry| entry.needs_labels) {
+            progress.note(&format!("{} is left out: it has nothing to learn from without a label", entry.name));
+        }
+        if entries.is_empty() {
+            return Err(Error::usage("there is not a single label", "label an item, or train m2, which can do without"));
+        }
+    }
 
     let encoding = Encoding::fit(&train, config.data.pixels);
     encoding.notes().iter().for_each(|note| progress.note(note));

@@ -22,6 +22,8 @@ pub struct Entry {
     pub about: &'static str,
     /// Key into `references.bib`.
     pub paper: &'static str,
+    /// Whether there is nothing to learn from without a single label.
+    pub needs_labels: bool,
     /// The default settings, with the plan as the table `train`.
     pub defaults: fn() -> Table,
     /// Whether these settings can be used, with every key known.
@@ -58,6 +60,7 @@ pub const fn entry<C: ModelConfig>() -> Entry {
         name: C::NAME,
         about: C::ABOUT,
         paper: C::PAPER,
+        needs_labels: C::NEEDS_LABELS,
         defaults: defaults::<C>,
         check: check::<C>,
         fit: fit::<C>,

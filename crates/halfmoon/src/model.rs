@@ -102,6 +102,10 @@ pub trait ModelConfig: Default + Clone + Send + Sync + Serialize + DeserializeOw
     /// Key into `references.bib`.
     const PAPER: &'static str;
 
+    /// Whether there is nothing to learn from without a single label. If not, `loss` copes with
+    /// `counts.labelled == 0`, where `x` and `y` have no rows.
+    const NEEDS_LABELS: bool;
+
     /// How it is trained unless the user says otherwise.
     fn plan() -> Plan;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use ndarray::Array2;
 
-use super::idx::{Part, Parts, assemble, code, emit, fit_shape};
+use super::arrays::{Part, Parts, assemble, emit, fit_shape};
 use super::{Format, Options, Sink, Source, Status};
 use crate::dataset::{Features, Ids, ImageShape, Inputs, Schema};
 use crate::error::Result;
@@ -36,7 +36,7 @@ fn read(path: &Path, options: &Options) -> Result<Source> {
     let (pixels, classes) = digits();
     let texts = Texts {
         distinct: (0..10).map(|digit| digit.to_string()).collect(),
-        codes: classes.into_iter().map(|class| code(usize::from(class))).collect(),
+        codes: classes.into_iter().map(u32::from).collect(),
     };
     let train = Part { ids: Ids::first(pixels.nrows()), inputs: Inputs::Bytes(pixels), texts, origin: path.into() };
     let parts = Parts { train, validation: None, test: None };
@@ -68,7 +68,7 @@ fn digits() -> (Array2<u8>, Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::idx::tests::chunks;
+    use super::super::testing::chunks;
     use super::*;
 
     #[test]

@@ -1,20 +1,19 @@
 //! IDX, the format of MNIST and its relatives: a magic number, sizes, then bytes.
-//!
-//! Here is also what the array formats share: [`assemble`] turns the splits that a file held into a
-//! [`Source`] whose splits have one list of classes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 use ndarray::Array2;
 
-use super::{CHUNK, Chunk, Format, MinusOne, Options, Problem, Sink, Source, Status};
-use crate::dataset::{Dataset, Features, Ids, ImageShape, Inputs, Schema};
-use crate::error::{Error, Place, Result};
-use crate::labels::{self, Texts};
+use super::arrays::{LARGEST, Part, Parts, assemble, brightest, fill, fit_shape};
+use super::texts::{Interner, unlabelled};
+use super::{CHUNK, Chunk, Format, Options, Sink, Source, Status};
+use crate::dataset::{Features, Ids, ImageShape, Inputs, Schema};
+use crate::error::{Error, Result};
+use crate::labels::Texts;
 
 pub(super) const FORMAT: Format = Format {
     name: "idx",
@@ -23,167 +22,6 @@ pub(super) const FORMAT: Format = Format {
     read,
     stream,
 };
-
-/// Bytes that one array may take, whatever its header promises.
-pub(super) const LARGEST: usize = 16 << 30;
-
-/// One split: its items, with the labels still as texts.
-pub(super) struct Part {
-    pub(super) inputs: Inputs,
-    pub(super) ids: Ids,
-    pub(super) texts: Texts,
-    /// Where the labels came from, without a row.
-    pub(super) origin: Place,
-}
-
-/// The splits of one source.
-pub(super) struct Parts {
-    pub(super) train: Part,
-    pub(super) validation: Option<Part>,
-    pub(super) test: Option<Part>,
-}
-
-/// Splits with one schema: their labels are resolved together, so that a class that only the test
-/// split holds is a class of all.
-///
-/// Labels that are the indices 0 … C − 1 of classes known by name become those names.
-pub(super) fn assemble(
-    features: &Features,
-    parts: Parts,
-    options: &Options,
-    mut notes: Vec<String>,
-    problems: Vec<Problem>,
-) -> Result<Source> {
-    let Parts { train, validation, test } = parts;
-    let parts = [Some(train), validation, test];
-    let mut all = Texts::default();
-    let mut codes: HashMap<&str, u32> = HashMap::new();
-    for texts in parts.iter().flatten().map(|part| &part.texts) {
-        let merged: Vec<u32> = texts
-            .distinct
-            .iter()
-            .map(|text| {
-                *codes.entry(text).or_insert_with(|| {
-                    all.distinct.push(text.clone());
-                    code(all.distinct.len() - 1)
-                })
-            })
-            .collect();
-        all.codes.extend(texts.codes.iter().map(|&code| merged[code as usize]));
-    }
-    let known = options.schema.as_ref().map(|schema| &schema.classes).or(options.classes.as_ref());
-    if known.is_some_and(|classes| name_indices(&mut all.distinct, classes, options)) {
-        notes.push("labels are indices of the classes, counted from 0".to_owned());
-    }
-
-    let place = parts.iter().flatten().map(|part| part.origin.clone()).next().expect("there is a train split");
-    let resolved = labels::resolve(&all, place, options).map_err(|error| {
-        let mut rows = parts.iter().flatten().flat_map(|part| (0..part.inputs.rows()).map(move |row| (part, row)));
-        locate(error, |item| {
-            let (part, row) = rows.nth(item)?;
-            Some(Place { row: part.ids.get(row).parse().ok(), ..part.origin.clone() })
-        })
-    })?;
-    notes.extend(resolved.notes);
-    let schema = Schema { classes: resolved.classes, features: features.clone() };
-    let mut labels = resolved.labels.into_iter();
-    let [train, validation, test] = parts.map(|part| {
-        part.map(|Part { inputs, ids, .. }| Dataset {
-            schema: schema.clone(),
-            labels: labels.by_ref().take(inputs.rows()).collect(),
-            inputs,
-            ids,
-        })
-    });
-    Ok(Source { train: train.expect("the train split is not optional"), validation, test, notes, problems })
-}
-
-/// An error of [`labels::resolve`], whose row is an item's position, at the place of that item.
-pub(super) fn locate(mut error: Error, place_of: impl FnOnce(usize) -> Option<Place>) -> Error {
-    if let Error::Data { place, .. } = &mut error
-        && let Some(row) = place.row.and_then(|row| usize::try_from(row).ok())
-        && let Some(found) = place_of(row.saturating_sub(1))
-    {
-        *place = found;
-    }
-    error
-}
-
-/// Texts of items that nobody has labelled.
-pub(super) fn unlabelled(items: usize) -> Texts {
-    Texts { distinct: vec![String::new()], codes: vec![0; items] }
-}
-
-/// An index into [`Texts::distinct`].
-pub(super) fn code(index: usize) -> u32 {
-    u32::try_from(index).expect("fewer than 4 billion distinct labels")
-}
-
-/// The shape that the caller needs, where there is one and `found` has its height, width and
-/// channels; else `found`. `brightest` tells pixels apart that are meant on another scale.
-pub(super) fn fit_shape(
-    found: ImageShape,
-    brightest: f32,
-    path: &Path,
-    wanted: Option<&Features>,
-) -> Result<ImageShape> {
-    let size = |shape: &ImageShape| format!("{}×{}×{}", shape.height, shape.width, shape.channels);
-    let wanted = match wanted {
-        None => return Ok(found),
-        Some(Features::Image(wanted)) => *wanted,
-        Some(Features::Columns(columns)) => {
-            return Err(Error::data(
-                path,
-                format!("holds pictures of {} where {} columns are needed", size(&found), columns.len()),
-                "give data of the kind that the run was trained on",
-            ));
-        }
-    };
-    if size(&found) != size(&wanted) {
-        return Err(Error::data(
-            path,
-            format!("holds pictures of {} where {} is needed (height × width × channels)", size(&found), size(&wanted)),
-            "bring the pictures to that shape, or lay them out as an image folder, whose pictures are resized",
-        ));
-    }
-    let own_scale = found.white.total_cmp(&wanted.white).is_eq();
-    if !own_scale && (brightest > 2.0 * wanted.white || (brightest > 0.0 && brightest * 100.0 < wanted.white)) {
-        return Err(Error::data(
-            path,
-            format!("holds pixels up to {brightest} where {} is white", wanted.white),
-            format!("scale the pixels so that full brightness is {}", wanted.white),
-        ));
-    }
-    Ok(wanted)
-}
-
-/// Passes the rows on, [`CHUNK`] at a time, with their positions counted from 1 as ids.
-pub(super) fn emit(inputs: &Inputs, status: impl Fn(usize) -> Status, sink: Sink) -> Result<()> {
-    let rows: Vec<usize> = (0..inputs.rows()).collect();
-    for rows in rows.chunks(CHUNK) {
-        sink(Chunk {
-            ids: rows.iter().map(|row| (row + 1).to_string()).collect(),
-            status: rows.iter().map(|&row| status(row)).collect(),
-            inputs: inputs.select(rows),
-        })?;
-    }
-    Ok(())
-}
-
-/// At most `wanted` bytes: fewer where the data ends before. Memory follows what is there, not what
-/// a header promised.
-pub(super) fn fill(reader: &mut dyn Read, wanted: usize, path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(wanted.min(64 << 20));
-    match reader.take(wanted as u64).read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        // a compressed file that was cut off
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(bytes),
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
-            Err(Error::data(path, format!("is damaged: {error}"), "copy or download it again"))
-        }
-        Err(error) => Err(Error::io(path, error)),
-    }
-}
 
 fn claims(path: &Path) -> bool {
     if path.is_dir() {
@@ -197,22 +35,18 @@ fn read(path: &Path, options: &Options) -> Result<Source> {
     let (found, mut notes) = find(path)?;
     let (train, test) =
         rayon::join(|| read_pictures(&found.train), || found.test.as_deref().map(read_pictures).transpose());
-    let (train, test) = (train?, test?);
+    let ((train, shape), test) = (train?, test?);
 
     let wanted = options.schema.as_ref().map(|schema| &schema.features);
-    let brightest = |pixels: &Array2<u8>| f32::from(pixels.iter().copied().max().unwrap_or(0));
-    let brightest_train = brightest(&train.pixels);
+    let brightest_train = brightest(&train);
     let white = if brightest_train <= 1.0 { 1.0 } else { 255.0 };
-    let features = Features::Image(fit_shape(train.shape(white), brightest_train, &found.train, wanted)?);
-    if let (Some(test), Some(path)) = (&test, &found.test) {
-        fit_shape(test.shape(255.0), brightest(&test.pixels), path, Some(&features))?;
+    let features = Features::Image(fit_shape(ImageShape { white, ..shape }, brightest_train, &found.train, wanted)?);
+    if let Some(((test, shape), path)) = test.as_ref().zip(found.test.as_deref()) {
+        fit_shape(*shape, brightest(test), path, Some(&features))?;
     }
 
     let train = part(train, &found.train, &mut notes)?;
-    let test = match (test, &found.test) {
-        (Some(test), Some(path)) => Some(part(test, path, &mut notes)?),
-        _ => None,
-    };
+    let test = test.zip(found.test.as_deref()).map(|((test, _), path)| part(test, path, &mut notes)).transpose()?;
     if found.train.to_string_lossy().contains("emnist") {
         notes.push("EMNIST's pictures lie transposed in its files and are left so".to_owned());
     }
@@ -231,8 +65,7 @@ fn stream(path: &Path, schema: &Schema, _: &Options, sink: Sink) -> Result<()> {
         if done + rows == file.items {
             file.finish()?;
         }
-        let brightest = f32::from(pixels.iter().copied().max().unwrap_or(0));
-        fit_shape(file.shape(255.0), brightest, &path, Some(&schema.features))?;
+        fit_shape(file.shape, brightest(&pixels), &path, Some(&schema.features))?;
         sink(Chunk {
             ids: (done + 1..=done + rows).map(|position| position.to_string()).collect(),
             status: vec![Status::Ok; rows],
@@ -337,9 +170,7 @@ struct Pictures {
     path: PathBuf,
     reader: Box<dyn Read + Send>,
     items: usize,
-    height: usize,
-    width: usize,
-    channels: usize,
+    shape: ImageShape,
 }
 
 impl Pictures {
@@ -365,16 +196,13 @@ impl Pictures {
                 "that is more than 16 GiB, or pictures without a pixel: the header is damaged",
             ));
         }
-        Ok(Pictures { path: path.to_owned(), reader, items, height, width, channels })
-    }
-
-    fn shape(&self, white: f32) -> ImageShape {
-        ImageShape { height: self.height, width: self.width, channels: self.channels, white }
+        let shape = ImageShape { height, width, channels, white: 255.0 };
+        Ok(Pictures { path: path.to_owned(), reader, items, shape })
     }
 
     /// The next `rows` pictures, after `done` of them.
     fn rows(&mut self, done: usize, rows: usize) -> Result<Array2<u8>> {
-        let pixels = self.height * self.width * self.channels;
+        let pixels = self.shape.len();
         let bytes = fill(&mut self.reader, rows * pixels, &self.path)?;
         let found = done + bytes.len() / pixels;
         Array2::from_shape_vec((rows, pixels), bytes).map_err(|_| ends_early(&self.path, "pictures", self.items, found))
@@ -385,27 +213,16 @@ impl Pictures {
     }
 }
 
-struct Pixels {
-    pixels: Array2<u8>,
-    shape: ImageShape,
-}
-
-impl Pixels {
-    fn shape(&self, white: f32) -> ImageShape {
-        ImageShape { white, ..self.shape }
-    }
-}
-
-fn read_pictures(path: &Path) -> Result<Pixels> {
+fn read_pictures(path: &Path) -> Result<(Array2<u8>, ImageShape)> {
     let mut file = Pictures::open(path)?;
     let pixels = file.rows(0, file.items)?;
     file.finish()?;
-    Ok(Pixels { pixels, shape: file.shape(255.0) })
+    Ok((pixels, file.shape))
 }
 
 /// Pictures with the labels that lie beside them.
-fn part(pictures: Pixels, path: &Path, notes: &mut Vec<String>) -> Result<Part> {
-    let items = pictures.pixels.nrows();
+fn part(pictures: Array2<u8>, path: &Path, notes: &mut Vec<String>) -> Result<Part> {
+    let items = pictures.nrows();
     let labels = labels_beside(path);
     let texts = if let Some(labels) = &labels {
         let texts = read_labels(labels)?;
@@ -422,7 +239,7 @@ fn part(pictures: Pixels, path: &Path, notes: &mut Vec<String>) -> Result<Part> 
         unlabelled(items)
     };
     let origin = labels.as_deref().unwrap_or(path).into();
-    Ok(Part { inputs: Inputs::Bytes(pictures.pixels), ids: Ids::first(items), texts, origin })
+    Ok(Part { inputs: Inputs::Bytes(pictures), ids: Ids::first(items), texts, origin })
 }
 
 /// Labels as the decimal texts of their values, which need not be contiguous: EMNIST's letters
@@ -442,15 +259,10 @@ fn read_labels(path: &Path) -> Result<Texts> {
     }
     finish(&mut reader, path, "labels", items)?;
 
-    let mut texts = Texts { distinct: Vec::new(), codes: Vec::with_capacity(items) };
-    let mut codes = [None; 256];
-    for value in values {
-        texts.codes.push(*codes[usize::from(value)].get_or_insert_with(|| {
-            texts.distinct.push(value.to_string());
-            code(texts.distinct.len() - 1)
-        }));
-    }
-    Ok(texts)
+    let names: Vec<String> = (0..=u8::MAX).map(|value| value.to_string()).collect();
+    let mut labels = Interner::default();
+    values.iter().for_each(|&value| labels.push(&names[usize::from(value)]));
+    Ok(labels.texts)
 }
 
 /// A file of unsigned bytes past its header, and the sizes that the header gives.
@@ -511,77 +323,15 @@ fn ends_early(path: &Path, what: &str, promised: usize, found: usize) -> Error {
     )
 }
 
-/// Replaces indices by the names that they stand for, unless the texts are such names already. True
-/// if it did; −1 is then no label, unless the user made it a class.
-///
-/// A −1 whose only partner is 1 is left to [`labels::resolve`], which does not guess.
-fn name_indices(texts: &mut [String], classes: &[String], options: &Options) -> bool {
-    let index = |text: &String| text.parse().ok().filter(|index: &usize| index.to_string() == *text);
-    let numbers: Vec<(usize, usize)> = texts
-        .iter()
-        .enumerate()
-        .filter(|(_, text)| !options.missing_labels.contains(text))
-        .filter_map(|(at, text)| Some((at, index(text)?)))
-        .collect();
-    let are_names = numbers.iter().all(|&(at, _)| classes.contains(&texts[at]));
-    let minus_one = texts.iter().position(|text| text == "-1");
-    let is_doubtful = options.minus_one == MinusOne::Ask && minus_one.is_some() && matches!(numbers[..], [(_, 1)]);
-    if are_names || is_doubtful || numbers.iter().any(|&(_, index)| index >= classes.len()) {
-        return false;
-    }
-    for (at, index) in numbers {
-        texts[at].clone_from(&classes[index]);
-    }
-    if let Some(at) = minus_one.filter(|_| options.minus_one != MinusOne::Class) {
-        texts[at].clear();
-    }
-    true
-}
-
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::io::Write;
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
+    use super::super::testing::{Scratch, chunks};
     use super::*;
-
-    /// A folder of its own for one test, removed when the test ends.
-    pub(in crate::read) struct Scratch(pub(in crate::read) PathBuf);
-
-    impl Scratch {
-        pub(in crate::read) fn new(name: &str) -> Scratch {
-            let folder = std::env::temp_dir().join(format!("halfmoon-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&folder);
-            std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
-            Scratch(folder)
-        }
-
-        /// Writes a file, making the folders above it.
-        pub(in crate::read) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-            let path = self.0.join(name);
-            std::fs::create_dir_all(path.parent().expect("inside the folder")).expect("writable");
-            std::fs::write(&path, bytes).expect("writable");
-            path
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
-    /// All chunks of a stream.
-    pub(in crate::read) fn chunks(format: &Format, path: &Path, schema: &Schema) -> Result<Vec<Chunk>> {
-        let mut chunks = Vec::new();
-        (format.stream)(path, schema, &Options::default(), &mut |chunk| {
-            chunks.push(chunk);
-            Ok(())
-        })?;
-        Ok(chunks)
-    }
 
     fn idx(sizes: &[u32], body: &[u8]) -> Vec<u8> {
         let dimensions = u8::try_from(sizes.len()).expect("few");

@@ -84,9 +84,6 @@ impl Preset {
     /// The weights for a training set of this size.
     pub fn weights(self, Counts { labelled, unlabelled }: Counts) -> Weights {
         let (n_l, n_u) = (labelled as f64, unlabelled as f64);
-        if labelled == 0 {
-            return Weights { labelled: 0.0, unlabelled: 1.0, classify: 0.0 };
-        }
         let (labelled, classify) = match self {
             Preset::Kingma => (n_l / n_u, 0.1 * (n_l + n_u) / n_u),
             Preset::Pyro => (n_l / n_u, 46.0 * n_l / n_u),
@@ -129,6 +126,7 @@ impl ModelConfig for M2Config {
     const NAME: &'static str = "m2";
     const ABOUT: &'static str = "a classifier and a generator in one, learning from labelled and unlabelled rows";
     const PAPER: &'static str = "kingma2014ssl";
+    const NEEDS_LABELS: bool = false;
 
     fn plan() -> Plan {
         Plan { steps: 3000, rate: 3e-3, decay: Decay::Linear, ..Plan::default() }
@@ -182,9 +180,11 @@ impl Model for M2 {
 
     fn loss(&self, Batch { x, y, u, counts }: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
         let weights = self.config.weights(*counts);
-        Loss::default()
-            .weigh("labelled", weights.labelled, -self.elbo_xy(x, &rows(y), noise).mean())
-            .weigh("unlabelled", weights.unlabelled, -self.elbo_x(u, noise).mean())
+        let loss = Loss::default().weigh("unlabelled", weights.unlabelled, -self.elbo_x(u, noise).mean());
+        if counts.labelled == 0 {
+            return loss;
+        }
+        loss.weigh("labelled", weights.labelled, -self.elbo_xy(x, &rows(y), noise).mean())
             .weigh("classify", weights.classify, -self.q_y.given(x).log_prob(y).mean())
     }
 

@@ -53,6 +53,7 @@ impl ModelConfig for SupervisedConfig {
     const NAME: &'static str = "supervised";
     const ABOUT: &'static str = "a plain classifier on the labelled rows alone: the baseline";
     const PAPER: &'static str = "rumelhart1986";
+    const NEEDS_LABELS: bool = true;
 
     fn plan() -> Plan {
         Plan {

@@ -31,7 +31,7 @@ fn kl_of_gaussians_is_the_closed_form() {
     let q = normal(&[1.0, -2.0], &[0.25, 1.0], &device);
     assert_close(only(&q.kl_to_standard()), 2.818_147_180_6, 1e-9);
     let (p, r) = (normal(&[0.5], &[0.04], &device), normal(&[-0.25], &[0.49], &device));
-    assert_close(only(&p.kl(&r)), 1.367_558_863_9, 1e-9);
+    assert_close(only(&p.kl(&r)), 1.367_558_886_9, 1e-9);
     assert_close(only(&p.kl(&p)), 0.0, 1e-12);
 }
 
@@ -191,10 +191,10 @@ fn a_linear_vae_reaches_the_exact_likelihood_of_its_data() {
     };
     let x = Tensor::<2>::from_data(x.into_data().convert_dtype(DType::F32), &device);
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
-    for step in 0..1500 {
+    for step in 0..3500 {
         let loss = -vae.elbo(&x, &mut Noise::new(7, step, &device)).mean();
         let gradients = GradientsParams::from_grads(loss.backward(), &vae);
-        let rate = if step < 1000 { 1e-2 } else { 1e-3 };
+        let rate = if step < 2500 { 1e-2 } else { 1e-3 };
         vae = adam.step(rate, vae, gradients);
     }
     let draws = 50;
@@ -220,7 +220,7 @@ fn the_unlabelled_bound_is_the_brute_force_sum() {
     assert_close(gradient.iter().sum(), 0.0, 1e-9);
     // Nothing is lower than the bound at q ∝ exp(−L).
     let best = Categorical { logits: -losses.clone() };
-    assert_close(only(&(best.expect(losses) - best.entropy())), 98.686_221_913_7, 1e-9);
+    assert_close(only(&(best.expect(losses) - best.entropy())), 98.686_219_136_6, 1e-9);
 }
 
 /// p(y) = 1/2, p(z) = 𝒩(0, 1), p(x | y, z) = 𝒩(1.5 z + μ_y, 0.5), μ = (−2, 2), as an M2 whose networks are

@@ -122,8 +122,8 @@ fn compare(case: &Case) {
     let logits = halfmoon::dist::Categorical { logits: model.classify(&x) };
     agree(&numbers(&-logits.log_prob(&y)), &expected.classify);
 
-    // The loss draws for the labelled rows first, then for the others.
-    let noise = [case.eps_l.data.clone(), case.eps_u.data.clone()].concat();
+    // The loss draws for the unlabelled rows first, then for the labelled ones.
+    let noise = [case.eps_u.data.clone(), case.eps_l.data.clone()].concat();
     let batch = Batch { x, y, u, counts: Counts { labelled: size("n"), unlabelled: size("r") } };
     let mut noise = Noise::recorded(noise, &device()).with_dtype(DType::F64);
     let total = model.loss(&batch, &mut (), &mut noise).total();

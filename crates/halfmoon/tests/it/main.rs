@@ -1,6 +1,6 @@
 //! Tests of the whole crate, in one binary.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test that panics says where")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests: a panic says where")]
 
 mod conformance;
 mod digits;

@@ -1,0 +1,12 @@
+//! The binary as its users meet it: what they type, what they get, what a hard day does to it.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests: a panic says where")]
+
+mod basics;
+mod labels;
+mod pictures;
+mod predict;
+mod resume;
+mod support;
+mod tables;
+mod train;
