@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use halfmoon_pool::Dataset;
 use halfmoon_pool::read::{Options, read};
 
 fn main() -> ExitCode {
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         Ok(source) => {
             let seconds = started.elapsed().as_secs_f64();
             let splits = [Some(&source.train), source.validation.as_ref(), source.test.as_ref()];
-            let items: usize = splits.into_iter().flatten().map(|split| split.len()).sum();
+            let items: usize = splits.into_iter().flatten().map(Dataset::len).sum();
             println!("{items} items, {seconds:.2} s, {}", peak().unwrap_or_else(|| "memory unknown".into()));
             ExitCode::SUCCESS
         }

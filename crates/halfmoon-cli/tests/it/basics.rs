@@ -7,7 +7,7 @@ fn help_and_version_are_no_failure() {
     let place = Place::new();
     place.run("--help").exits(0).prints(&["halfmoon train digits --labels 50", "Exit codes"]);
     place.run("train --help").exits(0).prints(&["--labels", "--resume", "--minus-one"]);
-    place.run("--version").exits(0).prints(&["halfmoon", env!("CARGO_PKG_VERSION")]);
+    assert_eq!(place.run("--version").exits(0).out, format!("halfmoon {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
@@ -75,14 +75,15 @@ fn an_unknown_setting_is_answered_with_the_nearest_one() {
     place.run("config --set rum.seed=3").fails(2).tells(&["`rum`", "did you mean `run`?"]);
     place.run("config --config bad.toml").fails(2).tells(&["`m2.latant`", "did you mean `latent`?"]);
     place.run("train digits --set m2.latant=3").fails(2).tells(&["did you mean `latent`?"]);
-    place.run("train digits --model m3").fails(2).tells(&["`m3`", "did you mean `m2`?"]);
+    place.run("train digits --model m3").fails(2).tells(&["`m3`", "known: m2, supervised"]);
 }
 
 #[test]
 fn a_setting_of_the_wrong_kind_is_refused_by_name() {
     let place = Place::with("bad.toml", "[m2]\nlatent 3\n");
     place.run("config --set m2.latent=many").fails(2).tells(&["m2"]);
-    place.run("config --set m2.latent=0").exits(0);
+    place.run("train digits --set m2.latent=0").exits(2).tells(&["m2", "latent"]);
+    place.run("train digits --set m2.hidden=[]").exits(2).tells(&["m2", "hidden"]);
     place.run("config --set run.folds=1").exits(2).tells(&["run.folds"]);
     place.run("config --steps 0").exits(2).tells(&["steps"]);
     place.run("config --set latent").fails(2).tells(&["`--set latent`"]);
@@ -98,5 +99,5 @@ fn what_is_not_there_is_named() {
     place.run("eval nowhere digits").fails(3).tells(&["nowhere"]);
     place.run("train --resume nowhere").fails(3).tells(&["nowhere"]);
     place.run("config --config nowhere.toml").exits(3).tells(&["nowhere.toml"]);
-    place.run("train digits --format cvs").fails(2).tells(&["`cvs`", "did you mean `csv`?"]);
+    place.run("train digits --format csvs").fails(2).tells(&["`csvs`", "did you mean `csv`?"]);
 }

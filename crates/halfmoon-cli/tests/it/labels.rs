@@ -27,10 +27,23 @@ fn minus_one_may_be_a_class() {
 #[test]
 fn minus_one_may_mean_no_label() {
     let place = Place::with("signs.csv", each(&["-1", "1"], 10));
-    let said = place.train("signs.csv --unlabelled -1 --classes 0,1");
+    let said = place.train("signs.csv --minus-one unlabelled --classes 0,1");
     said.tells(&["20 items, 10 labelled in 1 of 2 classes, 10 unlabelled", "10 labels are -1"]);
     assert_eq!(place.predict("signs.csv").classes, ["0", "1"]);
-    place.train("signs.csv --minus-one unlabelled --out other").tells(&["10 labelled in 1 of 1 classes"]);
+}
+
+#[test]
+fn the_meaning_of_minus_one_has_the_names_of_the_python_world() {
+    let place = Place::with("signs.csv", each(&["-1", "1"], 10));
+    for (flag, counts) in [
+        ("--unlabeled=-1", "10 labelled in 1 of 2 classes, 10 unlabelled"),
+        ("--unlabelled -1", "10 labelled in 1 of 2 classes, 10 unlabelled"),
+        ("--unlabeled none", "20 labelled in 2 of 2 classes, 0 unlabelled"),
+    ] {
+        let classes = if flag.ends_with("none") { "-1,1" } else { "0,1" };
+        let line = format!("signs.csv --model supervised --classes={classes} --out {} {flag}", flag.len());
+        place.train(&line).tells(&[counts]);
+    }
 }
 
 #[test]
@@ -95,16 +108,16 @@ fn without_any_label_m2_is_trained_alone() {
 
 #[test]
 fn a_label_that_is_no_class_is_named_with_its_place() {
-    let place = Place::with("pets.csv", each(&["cat", "dog", "dgo"], 4));
+    let place = Place::with("pets.csv", each(&["cat", "dog", "dogg"], 4));
     let said = place.try_train("pets.csv --classes cat,dog").fails(3);
-    said.tells(&["pets.csv, row 4, column label: `dgo` is not a class", "did you mean `dog`?"]);
+    said.tells(&["pets.csv, row 4, column label: `dogg` is not a class", "did you mean `dog`?"]);
 }
 
 #[test]
 fn odd_class_names_come_back_as_they_were() {
     let names = ["a, b", "say \"hi\"", "two\nlines", "007", "7", "7.0", "Ünïcode 🦊", "true", "label"];
     let place = Place::with("odd.csv", each(&names, 6));
-    place.train("odd.csv --steps 200").tells(&["did you mean the same class?", "`007`"]);
+    place.train("odd.csv").tells(&["did you mean the same class?", "`007`"]);
     let answers = place.predict("odd.csv");
     let mut sorted = names.to_vec();
     sorted.sort_unstable();
@@ -126,11 +139,21 @@ fn odd_class_names_come_back_as_they_were() {
 
 #[test]
 fn none_is_no_label_unless_it_is_named_as_a_class() {
-    let place = Place::with("fields.csv", each(&["weed", "None"], 8));
-    place.train("fields.csv").tells(&["8 labelled in 1 of 1 classes, 8 unlabelled", "`None` 8"]);
-    place.train("fields.csv --classes weed,None --out named").tells(&["16 labelled in 2 of 2 classes"]);
+    let place = Place::with("fields.csv", each(&["weed", "crop", "None"], 8));
+    place.train("fields.csv").tells(&["16 labelled in 2 of 2 classes, 8 unlabelled", "`None` 8"]);
+    place.train("fields.csv --classes weed,None,crop --out named").tells(&["24 labelled in 3 of 3 classes"]);
     let said = place.run("predict named fields.csv").exits(0);
-    assert_eq!(crate::support::Answers::of(&said.out).classes, ["weed", "None"]);
+    assert_eq!(crate::support::Answers::of(&said.out).classes, ["weed", "None", "crop"]);
+}
+
+#[test]
+fn a_single_class_is_either_trained_on_or_refused() {
+    let place = Place::with("signs.csv", each(&["-1", "1"], 10));
+    let said = place.try_train("signs.csv --minus-one unlabelled");
+    said.tells(&["10 labelled in 1 of 1 classes"]);
+    place.write("same.csv", each(&["same"], 10));
+    place.try_train("same.csv --out other");
+    place.try_train("same.csv --model supervised --out third");
 }
 
 #[test]

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use image::{GrayImage, ImageFormat, Luma};
 
-use crate::support::{Answers, Place, wobble};
+use crate::support::{Answers, Place};
 
 /// 8×8 pixels, bright above or bright below.
-fn picture(number: usize, above: bool) -> Vec<u8> {
+fn picture(number: u32, above: bool) -> Vec<u8> {
     let picture = GrayImage::from_fn(8, 8, |x, y| {
-        let noise = (60.0 * wobble(number * 64 + (8 * y + x) as usize, 1)) as u8;
+        let noise = u8::try_from((number * 64 + 8 * y + x) * 7919 % 61).unwrap();
         Luma([if (y < 4) == above { 255 - noise } else { noise }])
     });
     let mut bytes = Cursor::new(Vec::new());

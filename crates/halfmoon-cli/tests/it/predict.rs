@@ -11,7 +11,7 @@ use crate::support::{Answers, Place, pets};
 
 fn trained() -> Place {
     let place = Place::with("pets.csv", pets(40));
-    place.train("pets.csv --label species --steps 100");
+    place.train("pets.csv --label species --labels 30 --steps 60");
     place
 }
 
@@ -147,6 +147,27 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 fn an_output_that_cannot_be_written_is_named() {
     let place = trained();
     place.run("predict run pets.csv -o nowhere/out.csv").exits(3).tells(&["nowhere/out.csv"]);
+}
+
+#[test]
+fn an_output_that_is_there_survives_an_input_that_cannot_be_read() {
+    let place = trained();
+    for (input, content) in [("bad.csv", Some("size\n24\n")), ("nowhere.csv", None)] {
+        if let Some(content) = content {
+            place.write(input, content);
+        }
+        place.write("out.csv", "yesterday's answers");
+        place.run(&format!("predict run {input} -o out.csv")).exits(3).tells(&[input]);
+        assert_eq!(place.read("out.csv"), "yesterday's answers", "{input}");
+    }
+}
+
+#[test]
+fn the_input_is_never_overwritten() {
+    let place = trained();
+    place.run("predict run pets.csv -o pets.csv");
+    let left = place.read("pets.csv");
+    assert!(left == pets(40) || Answers::of(&left).len() == 40, "{left}");
 }
 
 #[test]

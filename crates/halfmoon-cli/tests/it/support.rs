@@ -11,17 +11,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// So little training that a test takes about a second; `train` puts it before what a test asks for.
-const TINY: [&str; 10] = [
-    "--steps",
-    "20",
-    "--set",
+/// So little training that a test takes about a second.
+const TINY: [&str; 6] = [
+    "m2.train.steps=20",
+    "supervised.train.steps=20",
     "m2.hidden=[16]",
-    "--set",
     "supervised.hidden=[16]",
-    "--set",
     "run.folds=2",
-    "--set",
     "run.repeats=1",
 ];
 
@@ -89,11 +85,16 @@ impl Place {
         Said::new(&child.wait_with_output().unwrap())
     }
 
-    /// A tiny training into the folder `run`, whatever comes of it.
+    /// A tiny training into the folder `run`, whatever comes of it. What `line` sets goes first.
     #[track_caller]
     pub fn try_train(&self, line: &str) -> Said {
-        let args = ["train"].into_iter().chain(TINY).chain(["--out", "run"]).chain(line.split_whitespace());
-        self.run_args(&args.collect::<Vec<_>>())
+        let mut args = vec!["train"];
+        args.extend(TINY.iter().flat_map(|setting| ["--set", setting]));
+        if !line.contains("--out ") {
+            args.extend(["--out", "run"]);
+        }
+        args.extend(line.split_whitespace());
+        self.run_args(&args)
     }
 
     /// A tiny training into the folder `run`, which works.
@@ -123,7 +124,7 @@ impl Place {
         let (before, started) = (lines(&log), Instant::now());
         while lines(&log) <= before {
             assert!(child.try_wait().unwrap().is_none(), "the training ended before it could be interrupted");
-            assert!(started.elapsed() < Duration::from_secs(60), "the training does not get going");
+            assert!(started.elapsed() < Duration::from_mins(1), "the training does not get going");
             std::thread::sleep(Duration::from_millis(5));
         }
         child
@@ -175,7 +176,6 @@ impl Said {
     pub fn fails(self, code: i32) -> Said {
         let said = self.exits(code);
         assert!(said.err.contains("error: ") && said.err.contains("\nhint: "), "{}", said.all());
-        assert!(said.out.is_empty(), "{}", said.all());
         said
     }
 

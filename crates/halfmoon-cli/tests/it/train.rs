@@ -120,6 +120,13 @@ fn more_labels_than_there_are_is_a_mistake() {
 }
 
 #[test]
+fn a_loss_that_leaves_the_finite_numbers_ends_the_training_with_advice() {
+    let place = Place::with("pets.csv", pets(20));
+    let said = place.try_train("pets.csv --label species --set m2.train.rate=1e30");
+    said.fails(2).tells(&["m2: the loss", "--set m2.train.rate=3e-4"]);
+}
+
+#[test]
 fn eval_judges_a_run_on_other_data() {
     let place = Place::with("pets.csv", pets(20));
     place.train("pets.csv --label species --steps 100");
@@ -146,6 +153,6 @@ fn progress_goes_to_standard_error_and_figures_to_standard_output() {
 #[test]
 fn a_time_limit_ends_the_training_with_figures() {
     let place = Place::new();
-    let figures = place.figures("digits --labels 50 --steps 100000000 --time 2s");
+    let figures = place.figures("digits --labels 50 --steps 100000000 --time 1s");
     assert!(figures["test"]["n"] == 359 && figures["steps"].as_u64().unwrap() < 100_000_000, "{figures}");
 }

@@ -77,7 +77,6 @@ pub(super) fn assemble(
     Ok(Source { train: train.expect("the train split is not optional"), validation, test, notes, problems })
 }
 
-
 /// Replaces indices by the names that they stand for, unless the texts are such names already. True
 /// if it did; −1 is then no label, unless the user made it a class.
 ///
@@ -104,7 +103,6 @@ fn name_indices(texts: &mut [String], classes: &[String], options: &Options) -> 
     }
     true
 }
-
 
 /// The shape that the caller needs, where there is one and `found` has its height, width and
 /// channels; else `found`. `brightest` tells pixels apart that are meant on another scale.
@@ -143,8 +141,6 @@ pub(super) fn fit_shape(
     }
     Ok(wanted)
 }
-
-/// Passes the rows on, [`CHUNK`] at a time, with their positions counted from 1 as ids.
 
 /// The largest pixel; 0 where there is none.
 pub(super) fn brightest<T: Copy + Ord + Into<f32>>(pixels: &Array2<T>) -> f32 {

@@ -261,7 +261,9 @@ fn read_labels(path: &Path) -> Result<Texts> {
 
     let names: Vec<String> = (0..=u8::MAX).map(|value| value.to_string()).collect();
     let mut labels = Interner::default();
-    values.iter().for_each(|&value| labels.push(&names[usize::from(value)]));
+    for value in values {
+        labels.push(&names[usize::from(value)]);
+    }
     Ok(labels.texts)
 }
 

@@ -1,0 +1,146 @@
+//! Where the bytes of a table come from.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::dialect::SAMPLE;
+use super::rows::Rows;
+use crate::dataset::Schema;
+use crate::error::{Error, Result};
+use crate::read::Options;
+
+/// Bytes of a file looked at to find the delimiter and the header, at least.
+const HEAD: usize = 1 << 16;
+/// Bytes of a file looked at, at most.
+const LONGEST_HEAD: usize = 1 << 24;
+
+/// Bytes that can be read more than once.
+pub(super) struct Origin {
+    pub(super) name: PathBuf,
+    /// What cannot be opened twice, such as a pipe, is held here.
+    pub(super) bytes: Option<Arc<[u8]>>,
+}
+
+impl Origin {
+    pub(super) fn new(path: &Path) -> Result<Origin> {
+        let name = display_name(path);
+        if !is_stdin(path) && path.metadata().map_err(|source| Error::io(path, source))?.is_file() {
+            return Ok(Origin { name, bytes: None });
+        }
+        let mut held = Vec::new();
+        input(path)?.read_to_end(&mut held).map_err(|source| Error::io(&name, source))?;
+        Ok(Origin { name, bytes: Some(held.into()) })
+    }
+
+    /// From the first record below the header.
+    pub(super) fn rows(&self, options: &Options, schema: Option<&Schema>) -> Result<Rows> {
+        let input = match &self.bytes {
+            Some(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+            None => input(&self.name)?,
+        };
+        Rows::open(input, &self.name, options, schema)
+    }
+}
+
+/// A file, or standard input where the path is `-`.
+pub(super) fn input(path: &Path) -> Result<Box<dyn Read>> {
+    if is_stdin(path) {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(File::open(path).map_err(|source| Error::io(path, source))?))
+}
+
+pub(super) fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+pub(super) fn display_name(path: &Path) -> PathBuf {
+    if is_stdin(path) { PathBuf::from("standard input") } else { path.to_owned() }
+}
+
+/// The beginning of a text: unpacked, and without a byte order mark.
+pub(super) struct Head {
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_all: bool,
+    pub(super) rest: Box<dyn BufRead>,
+}
+
+impl Head {
+    pub(super) fn read(mut input: Box<dyn Read>, name: &Path) -> Result<Head> {
+        let failed = |source| Error::io(name, source);
+        let mut magic = Vec::new();
+        input.by_ref().take(2).read_to_end(&mut magic).map_err(failed)?;
+        let is_gzip = magic == [0x1f, 0x8b];
+        let input = Cursor::new(magic).chain(BufReader::with_capacity(HEAD, input));
+        let mut rest: Box<dyn BufRead> = if is_gzip {
+            Box::new(BufReader::with_capacity(HEAD, MultiGzDecoder::new(input)))
+        } else {
+            Box::new(input)
+        };
+
+        let mut bytes = Vec::new();
+        let mut is_all = false;
+        let mut lines = 0;
+        // A pipe that trickles is not waited for longer than it takes to see some lines.
+        while !is_all && bytes.len() < LONGEST_HEAD && lines <= SAMPLE {
+            let read = match rest.fill_buf() {
+                Ok(some) => some,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            is_all = read.is_empty();
+            lines += read.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+            bytes.extend_from_slice(read);
+            let length = read.len();
+            rest.consume(length);
+        }
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            return Err(Error::data(
+                name,
+                "is UTF-16 text",
+                "save it as UTF-8, for instance with `iconv -f UTF-16 -t UTF-8 old.csv > new.csv`",
+            ));
+        }
+        if bytes.contains(&0) {
+            return Err(Error::data(
+                name,
+                "holds zero bytes: this is no text",
+                "`halfmoon formats` lists what can be read",
+            ));
+        }
+        if bytes.starts_with(&[0xef, 0xbb, 0xbf]) {
+            bytes.drain(..3);
+        }
+        Ok(Head { bytes, is_all, rest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::testing::{failure, kinds, table, try_table};
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_and_utf_16_refused() {
+        assert_eq!(kinds(&table("\u{feff}a,label\n1,x\n2,y\n")), ["a numeric"]);
+        let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain("a,b\n".bytes().flat_map(|byte| [byte, 0])).collect();
+        let (problem, hint) = failure(utf16, &Options::default());
+        assert!(problem.contains("UTF-16") && hint.contains("iconv"), "{problem} {hint}");
+        assert!(failure(b"a,b\n\0\x01,2\n", &Options::default()).0.contains("zero bytes"));
+    }
+
+    #[test]
+    fn gzip_is_known_by_its_first_bytes() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(b"a,label\n1,x\n2,y\n").expect("memory");
+        let packed = packer.finish().expect("memory");
+        assert_eq!(table(&packed).train.len(), 2);
+        assert!(try_table(&packed[..packed.len() - 12], &Options::default()).is_err());
+    }
+}
