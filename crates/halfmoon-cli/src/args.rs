@@ -15,7 +15,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 ///
 ///     halfmoon train digits --labels 50
 #[derive(Parser)]
-#[command(version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "halfmoon", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Results go to standard output, everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 a mistake in the command, 3 a problem with the data.")]
 pub(crate) struct Args {
@@ -56,7 +56,8 @@ pub(crate) struct Train {
     /// Write the run into this folder [default: runs/DATA-MODEL-SEED]
     #[arg(long, value_name = "RUN")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with a run that was stopped or killed; the numbers come out as if it had not been
+    /// Go on with a run that was stopped or killed; the numbers come out as if it had not been.
+    /// Its settings stay as they are; a new --time may be given
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "model", "labels", "label", "test", "seed", "config"])]
     pub(crate) resume: Option<PathBuf>,
     /// Print one JSON object and nothing else on standard output
@@ -112,7 +113,13 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "TEXT,…", value_delimiter = ',')]
     pub(crate) missing_label: Vec<String>,
     /// What the label -1 means, where that is not clear
-    #[arg(long, value_name = "MEANING", visible_alias = "unlabelled", visible_alias = "unlabeled")]
+    #[arg(
+        long,
+        value_name = "MEANING",
+        visible_alias = "unlabelled",
+        visible_alias = "unlabeled",
+        allow_hyphen_values = true
+    )]
     pub(crate) minus_one: Option<MinusOne>,
     /// How a column is meant: NAME=numeric, yes_no, category or ignore; may be repeated
     #[arg(long, value_name = "NAME=KIND")]
@@ -125,7 +132,7 @@ pub(crate) struct Reading {
     pub(crate) header: Option<YesNo>,
     /// Bring pictures of a folder to HEIGHTxWIDTH pixels
     #[arg(long, value_name = "HxW", value_parser = image_size)]
-    pub(crate) image_size: Option<(usize, usize)>,
+    pub(crate) image_size: Option<(u32, u32)>,
     /// The format, where the path does not tell; see `halfmoon formats`
     #[arg(long, value_name = "NAME")]
     pub(crate) format: Option<String>,
@@ -182,7 +189,7 @@ pub(crate) enum YesNo {
     No,
 }
 
-fn image_size(text: &str) -> Result<(usize, usize), String> {
+fn image_size(text: &str) -> Result<(u32, u32), String> {
     let sides = text.split_once('x').and_then(|(height, width)| Some((height.parse().ok()?, width.parse().ok()?)));
     sides
         .filter(|&(height, width)| height > 0 && width > 0)

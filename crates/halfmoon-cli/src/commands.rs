@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use halfmoon::config::{merge, set};
-use halfmoon::experiment::Progress;
 use halfmoon_pool::Error;
 use halfmoon_pool::read::Options;
 use toml::{Table, Value};
@@ -21,7 +20,7 @@ use crate::args::{Command, MinusOne, Reading, Settings, YesNo};
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Train(args) => train::run(*args),
+        Command::Train(args) => train::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Models => lists::models(),
@@ -82,8 +81,7 @@ fn reading(reading: &Reading) -> Result<Table, Error> {
     put(&mut table, "columns", Some(columns).filter(|columns| !columns.is_empty()));
     put(&mut table, "delimiter", reading.delimiter.map(String::from));
     put(&mut table, "header", reading.header.map(|header| matches!(header, YesNo::Yes)));
-    let size = reading.image_size.map(|(height, width)| vec![height as i64, width as i64]);
-    put(&mut table, "image_size", size);
+    put(&mut table, "image_size", reading.image_size.map(|(height, width)| vec![height, width]));
     put(&mut table, "format", reading.format.clone());
     Ok(table)
 }
@@ -125,9 +123,4 @@ fn text(path: &Path) -> Result<String, Error> {
         )
     };
     path.to_str().map(str::to_owned).ok_or_else(problem)
-}
-
-/// Prints a reader's notes to standard error.
-fn tell(notes: &[String], progress: &mut dyn Progress) {
-    notes.iter().for_each(|note| progress.note(note));
 }

@@ -23,12 +23,11 @@ fn main() -> ExitCode {
         }
     };
     match commands::run(args.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
         Err(Failure::Message(message)) => {
             eprintln!("error: {message}");
             ExitCode::FAILURE
         }
-        Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
         Err(Failure::User(error)) => {
             eprintln!("error: {error}");
             if let Some(hint) = error.hint() {

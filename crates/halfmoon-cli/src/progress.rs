@@ -62,7 +62,7 @@ impl Progress for Terminal {
     }
 
     fn begin(&mut self, what: &str, done: u64, steps: u64) {
-        self.what = what.to_owned();
+        what.clone_into(&mut self.what);
         self.steps = steps;
         self.started = (Instant::now(), done);
         self.said = Instant::now();

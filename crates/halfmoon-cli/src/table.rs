@@ -33,7 +33,8 @@ impl fmt::Display for Table {
                 let cell = shown(cell);
                 let padding = " ".repeat(width - cell.chars().count());
                 // The first column names the row.
-                line += &if column == 0 { format!("{cell}{padding}") } else { format!("  {padding}{cell}") };
+                let parts = if column == 0 { [&cell, &padding, ""] } else { ["  ", &padding, &cell] };
+                line.extend(parts);
             }
             writeln!(f, "{}", line.trim_end())?;
         }
@@ -50,8 +51,11 @@ fn shown(cell: &str) -> String {
 pub(crate) fn figure(estimate: Option<&Estimate>) -> String {
     match estimate {
         None => "–".into(),
-        Some(Estimate { value, interval: None }) => format!("{value:.4} [–]"),
-        Some(Estimate { value, interval: Some((low, high)) }) => format!("{value:.4} [{low:.4}, {high:.4}]"),
+        // Adding 0 turns −0 into 0.
+        Some(Estimate { value, interval: None }) => format!("{:.4} [–]", value + 0.0),
+        Some(Estimate { value, interval: Some((low, high)) }) => {
+            format!("{:.4} [{:.4}, {:.4}]", value + 0.0, low + 0.0, high + 0.0)
+        }
     }
 }
 

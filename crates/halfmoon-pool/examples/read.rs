@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p halfmoon-pool --example read -- ../shared/data/mnist
 //!
-//! prints `70000 items, 0.61 s, 158 MB`. With a second argument, that is the label column of a table.
+//! prints such as `70000 items, 0.22 s, 61 MB`. A second argument names the label column of a table.
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 

@@ -81,14 +81,14 @@ struct Stream {
     items: Vec<usize>,
     rows: usize,
     seed: u64,
-    /// Keeps the permutations of this stream apart from the other's and from the steps' noise.
-    stream: u64,
+    /// Keeps these permutations apart from the other stream's and from the steps' noise.
+    offset: u64,
     epoch: Option<(u64, Vec<usize>)>,
 }
 
 impl Stream {
-    fn new(items: Vec<usize>, rows: usize, seed: u64, stream: u64) -> Stream {
-        Stream { items, rows, seed, stream, epoch: None }
+    fn new(items: Vec<usize>, rows: usize, seed: u64, offset: u64) -> Stream {
+        Stream { items, rows, seed, offset, epoch: None }
     }
 
     fn at(&mut self, step: u64) -> Vec<usize> {
@@ -100,7 +100,7 @@ impl Stream {
         let epoch = position / self.items.len() as u64;
         if self.epoch.as_ref().is_none_or(|(current, _)| *current != epoch) {
             let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-            rng.set_stream(self.stream | epoch);
+            rng.set_stream(self.offset | epoch);
             let mut order = self.items.clone();
             order.shuffle(&mut rng);
             self.epoch = Some((epoch, order));

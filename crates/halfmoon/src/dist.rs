@@ -89,9 +89,9 @@ impl Categorical {
 
     /// The likeliest class, one-hot: `[n, c]`.
     pub fn mode(&self) -> Tensor<2> {
-        let classes = self.logits.dims()[1];
         let likeliest: Tensor<1, Int> = self.logits.clone().argmax(1).squeeze_dim(1);
-        likeliest.one_hot::<2>(classes).float().cast(self.logits.dtype())
+        let one_hot = Tensor::<2>::eye(self.logits.dims()[1], &self.logits.device()).cast(self.logits.dtype());
+        one_hot.select(0, likeliest)
     }
 
     /// −Σ_c q_c ln q_c: `[n]`.

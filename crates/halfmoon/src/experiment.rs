@@ -106,16 +106,23 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
     tell(&source, progress);
     let Divided { train, judge } = divide(config, source, progress)?;
     let labels = train.labelled().len();
-    if train.schema.classes.is_empty() {
-        let hint = "name them with --classes a,b,c, or the label column with --label";
-        return Err(Error::data(Path::new(&config.data.path), "holds no label, so the classes are unknown", hint));
+    if train.schema.classes.len() < 2 {
+        let problem = match train.schema.classes.first() {
+            None => "holds no label, so the classes are unknown".to_owned(),
+            Some(only) => format!("knows one class only, `{only}`: there is nothing to tell apart"),
+        };
+        let hint = "name all classes with --classes a,b,c, or the label column with --label";
+        return Err(Error::data(Path::new(&config.data.path), problem, hint));
     }
     if labels == 0 {
         for entry in entries.extract_if(.., |entry| entry.needs_labels) {
             progress.note(&format!("{} is left out: it has nothing to learn from without a label", entry.name));
         }
         if entries.is_empty() {
-            return Err(Error::usage("there is not a single label", "label an item, or train m2, which can do without"));
+            return Err(Error::usage(
+                "there is not a single label",
+                "label an item, or train m2, which can do without",
+            ));
         }
     }
 
@@ -223,6 +230,9 @@ pub fn probs(log_probs: &ndarray::Array3<f32>) -> Array2<f32> {
     log_probs.mapv(f32::exp).mean_axis(Axis(1)).expect("a model gives at least one draw")
 }
 
+/// Items left out that are named one by one.
+const SHOWN: usize = 10;
+
 fn tell(source: &Source, progress: &mut dyn Progress) {
     let train = &source.train;
     let counts = train.class_counts();
@@ -234,8 +244,12 @@ fn tell(source: &Source, progress: &mut dyn Progress) {
         counts.len(),
         train.len() - train.labelled().len()
     ));
+    for (class, &count) in train.schema.classes.iter().zip(&counts) {
+        if count == 1 {
+            progress.note(&format!("class `{class}`: 1 label, so its figures cannot be estimated"));
+        }
+    }
     source.notes.iter().for_each(|note| progress.note(note));
-    const SHOWN: usize = 10;
     for problem in source.problems.iter().take(SHOWN) {
         progress.note(&format!("left out: {}: {}", problem.place, problem.reason));
     }
@@ -264,28 +278,24 @@ fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Resul
         let parts = split::hold_out(&data.labels, &groups, 0.2, seed);
         let test = data.select(&parts.test);
         data = data.select(&parts.train);
-        let mut protocol =
-            format!("figures on {} held-out items: a stratified fifth, set aside by the seed", test.len());
+        let protocol = format!("figures on {} held-out items: a stratified fifth, set aside by the seed", test.len());
         if !parts.dropped.is_empty() {
-            protocol += &format!("; {} unlabelled copies of them are not used", parts.dropped.len());
+            progress.note(&format!("{} unlabelled copies of held-out items are not used", parts.dropped.len()));
         }
         Judge::Items { test, protocol }
     } else {
         fold(config, &data, &groups)
     };
-    match config.data.labels {
-        Some(count) => {
-            if let Some(note) = split::keep_labels(&mut data.labels, &data.schema.classes, count, seed)? {
-                progress.note(&note);
-            }
+    if let Some(count) = config.data.labels {
+        if let Some(note) = split::keep_labels(&mut data.labels, &data.schema.classes, count, seed)? {
+            progress.note(&note);
         }
+    } else {
         // Labels that somebody chose to hide must not come back through copies, so only here.
-        None => {
-            let groups = split::groups(&data.inputs);
-            match split::spread_labels(&mut data.labels, &groups) {
-                0 => {}
-                spread => progress.note(&format!("{spread} exact copies of labelled items take over their label")),
-            }
+        let groups = split::groups(&data.inputs);
+        let spread = split::spread_labels(&mut data.labels, &groups);
+        if spread > 0 {
+            progress.note(&format!("{spread} exact copies of labelled items take over their label"));
         }
     }
     Ok(Divided { train: data, judge })
@@ -413,7 +423,7 @@ struct Recorder<'a> {
 const LOG_EVERY: u64 = 10;
 
 /// Time between two checkpoints.
-const SAVE_EVERY: Duration = Duration::from_secs(60);
+const SAVE_EVERY: Duration = Duration::from_mins(1);
 
 impl Recorder<'_> {
     fn seconds(&self) -> f64 {
@@ -423,7 +433,8 @@ impl Recorder<'_> {
 
 impl Watch for Recorder<'_> {
     fn step(&mut self, step: u64, loss: &Loss) -> Result<Then> {
-        let terms = if step % LOG_EVERY == 0 || step == 1 || step == self.steps { loss.values() } else { Vec::new() };
+        let terms =
+            if step.is_multiple_of(LOG_EVERY) || step == 1 || step == self.steps { loss.values() } else { Vec::new() };
         if !terms.is_empty() {
             if terms.iter().any(|(_, value)| !value.is_finite()) {
                 return Err(diverged(self.name, step));

@@ -24,7 +24,7 @@ impl<M: Model> Trained<M> {
         Trained { model: model.valid(), device: device.clone().inner() }
     }
 
-    fn chunk(&self, inputs: ArrayView2<f32>) -> Scores {
+    fn chunk(&self, inputs: &ArrayView2<f32>) -> Scores {
         let x = tensor(inputs.as_standard_layout().into_owned(), &self.device);
         let log_probs: Tensor<3> = log_softmax(self.model.classify(&x), 1).unsqueeze_dim(1);
         let shape = log_probs.dims();
@@ -32,7 +32,9 @@ impl<M: Model> Trained<M> {
         let log_density = self.model.as_log_density().map(|model| {
             // The same noise for every row and every call: a row's score depends on nothing but the row.
             let mut noise = Noise::new(0, 0, &self.device).same_for_every_row();
-            Array1::from(numbers(model.log_density(&x, &mut noise)))
+            // So far from the data that f32 overflows is as unlikely as f32 can say, and not undefined.
+            let lowest = |density: f32| if density.is_finite() { density } else { f32::MIN };
+            Array1::from(numbers(model.log_density(&x, &mut noise))).mapv_into(lowest)
         });
         Scores { log_probs, log_density }
     }
@@ -42,9 +44,9 @@ impl<M: Model> Predictor for Trained<M> {
     fn scores(&self, inputs: ArrayView2<f32>) -> Scores {
         let rows = inputs.nrows();
         if rows <= ROWS {
-            return self.chunk(inputs);
+            return self.chunk(&inputs);
         }
-        let parts: Vec<Scores> = inputs.axis_chunks_iter(Axis(0), ROWS).map(|part| self.chunk(part)).collect();
+        let parts: Vec<Scores> = inputs.axis_chunks_iter(Axis(0), ROWS).map(|part| self.chunk(&part)).collect();
         let log_probs: Vec<_> = parts.iter().map(|part| part.log_probs.view()).collect();
         let densities: Option<Vec<_>> = parts.iter().map(|part| part.log_density.as_ref().map(|d| d.view())).collect();
         Scores {

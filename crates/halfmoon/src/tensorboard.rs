@@ -11,7 +11,7 @@ use crc::{CRC_32_ISCSI, Crc};
 
 /// One writer's file. A run that is resumed creates another in its folder, and `TensorBoard` joins them in
 /// the order of their names; two writers at once need a folder each.
-pub struct EventFile {
+pub(crate) struct EventFile {
     file: File,
     is_started: bool,
 }
@@ -19,7 +19,7 @@ pub struct EventFile {
 impl EventFile {
     /// Creates `events.out.tfevents.<wall_time_s>.<count>.halfmoon`, and `folder` where there is none.
     /// Never overwrites: the count goes up until the name is free.
-    pub fn create(folder: &Path, wall_time_s: f64) -> io::Result<EventFile> {
+    pub(crate) fn create(folder: &Path, wall_time_s: f64) -> io::Result<EventFile> {
         let in_folder = |error: io::Error| {
             let hint = "choose a folder that can be written to";
             io::Error::new(error.kind(), format!("no event file in `{}`: {error}; {hint}", folder.display()))
@@ -32,7 +32,7 @@ impl EventFile {
 
     /// Writes every `(name, value)` at `step`, as `f32`; the file holds them when this returns. The first
     /// step of a file takes the place of that step and all later ones in the folder's earlier files.
-    pub fn scalars(&mut self, step: i64, wall_time_s: f64, values: &[(&str, f64)]) -> io::Result<()> {
+    pub(crate) fn scalars(&mut self, step: i64, wall_time_s: f64, values: &[(&str, f64)]) -> io::Result<()> {
         let mut records = Vec::new();
         if !self.is_started {
             records.extend(record(&start_event(step, wall_time_s)));

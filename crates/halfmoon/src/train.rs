@@ -57,17 +57,17 @@ impl Default for Plan {
 impl Plan {
     /// Says what is wrong with a value that type-checks.
     pub fn check(&self) -> std::result::Result<(), String> {
-        let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
-            true => Ok(()),
-            false => Err(format!("`{name}` must be more than 0")),
-        };
-        positive("steps", self.steps as f64)?;
-        positive("rate", self.rate)?;
-        positive("labelled_rows", self.labelled_rows as f64)?;
-        match self.weight_decay.is_finite() && self.weight_decay >= 0.0 {
-            true => Ok(()),
-            false => Err("`weight_decay` must be 0 or more".into()),
+        let positive =
+            [("steps", self.steps as f64), ("rate", self.rate), ("labelled_rows", self.labelled_rows as f64)];
+        for (name, value) in positive {
+            if !value.is_finite() || value <= 0.0 {
+                return Err(format!("`{name}` must be more than 0"));
+            }
         }
+        if !self.weight_decay.is_finite() || self.weight_decay < 0.0 {
+            return Err("`weight_decay` must be 0 or more".into());
+        }
+        Ok(())
     }
 
     /// The rate of a step, which counts from 0.
@@ -81,6 +81,7 @@ impl Plan {
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "the engine keeps the weight decay in f32")]
     fn optimizer(&self) -> ModuleOptimizer {
         // Burn's default ε is 1e-5; the papers and PyTorch use 1e-8.
         let adam = AdamConfig::new().with_epsilon(1e-8);

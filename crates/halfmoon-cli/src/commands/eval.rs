@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use halfmoon::experiment::predictions;
+use halfmoon::experiment::{Progress, predictions};
 use halfmoon::run;
 use halfmoon_pool::Error;
 use halfmoon_pool::metric::{METRICS, confusion, measure, per_class};
@@ -21,11 +21,12 @@ pub(crate) fn run(args: &Eval) -> Result<(), Failure> {
     let asked = run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?;
     let mut progress = Terminal::new();
     let source = read::read(&args.data, &super::options(&asked, &args.reading)?)?;
-    super::tell(&source.notes, &mut progress);
-    super::tell(
-        &source.problems.iter().map(|p| format!("left out: {}: {}", p.place, p.reason)).collect::<Vec<_>>(),
-        &mut progress,
-    );
+    for note in &source.notes {
+        progress.note(note);
+    }
+    for problem in &source.problems {
+        progress.note(&format!("left out: {}: {}", problem.place, problem.reason));
+    }
     let items = source.test.unwrap_or(source.train);
     let predictions = predictions(&*asked.predictor, &asked.data.encoding, &items);
     let Some(measured) = measure(&predictions) else {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use halfmoon::experiment::probs;
 use halfmoon::run::{self, Asked};
@@ -20,32 +20,52 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
         eprintln!("note: this run was stopped before its last step");
     }
     let options = super::options(&asked, &args.reading)?;
-    let mut lines = Lines::new(args.output.as_deref(), &asked.data.schema.classes)?;
+    if args.output.as_deref().is_some_and(|output| same_file(output, &args.input)) {
+        return Err(Error::usage("the output would overwrite the input", "choose another file with --output").into());
+    }
+    let aside = args.output.as_ref().map(|output| with_ending(output, "partial"));
+    let mut lines = None;
     let mut counts = Counts::default();
     // A reader's sink can only fail with the reader's error, so what the output said waits here.
     let mut broken = None;
     let end = read::stream(&args.input, &asked.data.schema, &options, &mut |chunk| {
         counts.add(&chunk);
-        answer(&asked, &chunk, &mut lines).map_err(|source| {
-            broken = Some(Failure::from(source));
+        let mut write = || {
+            // Opened with the first answers: an input that cannot be read leaves no trace.
+            if lines.is_none() {
+                lines = Some(Lines::new(args.output.as_deref(), aside.as_deref(), &asked.data.schema.classes)?);
+            }
+            let lines = lines.as_mut().expect("opened above");
+            answer(&asked, &chunk, lines).map_err(Failure::from)
+        };
+        write().map_err(|failure| {
+            broken = Some(failure);
             Error::usage("the output ended", "")
         })
     });
     if let Some(broken) = broken {
         return Err(broken);
     }
-    end?;
-    lines.finish()?;
-    eprintln!("{counts}");
-    match args.strict && counts.unreadable > 0 {
-        true => Err(Error::data(
-            args.input.as_path(),
-            format!("{} inputs could not be read", counts.unreadable),
-            "their lines say why",
-        )
-        .into()),
-        false => Ok(()),
+    if let Some(lines) = lines {
+        lines.finish()?;
     }
+    match (&args.output, &aside) {
+        (Some(output), Some(aside)) if aside.is_file() => {
+            if end.is_ok() {
+                std::fs::rename(aside, output).map_err(|source| Error::io(output, source))?;
+            } else {
+                eprintln!("note: the answers so far are in {}", aside.display());
+            }
+        }
+        _ => {}
+    }
+    end?;
+    eprintln!("{counts}");
+    if args.strict && counts.unreadable > 0 {
+        let problem = format!("{} inputs could not be read", counts.unreadable);
+        return Err(Error::data(args.input.as_path(), problem, "their lines say why").into());
+    }
+    Ok(())
 }
 
 #[derive(Default)]
@@ -99,13 +119,15 @@ fn answer(asked: &Asked, chunk: &Chunk, lines: &mut Lines) -> std::io::Result<()
 
 /// The output, as CSV or as JSON lines.
 enum Lines<'a> {
-    Csv { out: csv::Writer<Box<dyn Write>>, classes: &'a [String] },
+    Csv { out: Box<csv::Writer<Box<dyn Write>>>, classes: &'a [String] },
     Json { out: Box<dyn Write>, classes: &'a [String] },
 }
 
 impl<'a> Lines<'a> {
-    fn new(path: Option<&Path>, classes: &'a [String]) -> Result<Lines<'a>, Failure> {
-        let out: Box<dyn Write> = match path {
+    /// `path` tells the format; the file that is written is `aside`, so that what was there stays until all
+    /// is done.
+    fn new(path: Option<&Path>, aside: Option<&Path>, classes: &'a [String]) -> Result<Lines<'a>, Failure> {
+        let out: Box<dyn Write> = match aside {
             None => Box::new(BufWriter::new(std::io::stdout())),
             Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|source| Error::io(path, source))?)),
         };
@@ -117,7 +139,7 @@ impl<'a> Lines<'a> {
         // A class may be called `label`: its column says what it is.
         let probs = classes.iter().map(|class| format!("p({class})"));
         out.write_record(columns.iter().map(|&column| column.to_owned()).chain(probs)).map_err(csv_io)?;
-        Ok(Lines::Csv { out, classes })
+        Ok(Lines::Csv { out: Box::new(out), classes })
     }
 
     fn answered(
@@ -172,6 +194,18 @@ impl<'a> Lines<'a> {
             Lines::Json { mut out, .. } => out.flush(),
         }
     }
+}
+
+/// `answers.csv.partial` for `answers.csv`.
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn say(status: &Status) -> String {

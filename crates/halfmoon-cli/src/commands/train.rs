@@ -14,23 +14,20 @@ use crate::args::{Settings, Train};
 use crate::progress::Terminal;
 use crate::table::{Table, figure};
 
-pub(crate) fn run(args: Train) -> Result<(), Failure> {
-    let (config, folder, resume) = match &args.resume {
-        Some(folder) => (resumed(folder, &args.settings)?, folder.clone(), true),
-        None => {
-            let config = Config::resolve(super::overlay(args.data.as_deref(), &args.settings)?)?;
-            if config.data.path.is_empty() {
-                return Err(
-                    Error::usage("no data given", "halfmoon train DATA, or `path` in the section [data]").into()
-                );
-            }
-            let folder = args.out.clone().unwrap_or_else(|| default_folder(&config));
-            refuse_to_overwrite(&folder, &config)?;
-            (config, folder, false)
+pub(crate) fn run(args: &Train) -> Result<(), Failure> {
+    let (config, folder) = if let Some(folder) = &args.resume {
+        (resumed(folder, &args.settings)?, folder.clone())
+    } else {
+        let config = Config::resolve(super::overlay(args.data.as_deref(), &args.settings)?)?;
+        if config.data.path.is_empty() {
+            return Err(Error::usage("no data given", "halfmoon train DATA, or `path` in the section [data]").into());
         }
+        let folder = args.out.clone().unwrap_or_else(|| default_folder(&config));
+        refuse_to_overwrite(&folder, &config)?;
+        (config, folder)
     };
     let mut progress = Terminal::new();
-    let outcome = experiment::train(&config, &folder, resume, &mut progress)?;
+    let outcome = experiment::train(&config, &folder, args.resume.is_some(), &mut progress)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", outcome.to_json())?;
@@ -45,21 +42,32 @@ pub(crate) fn run(args: Train) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A stopped run's settings. More steps or more time may be asked of it, nothing else.
+/// A stopped run's settings. More time may be asked of it; anything else would make it another run.
 fn resumed(folder: &Path, typed: &Settings) -> Result<Config, Error> {
     let run = Folder(folder.to_owned());
     if !run.config().is_file() {
         return Err(Error::data(folder, "is not a run: it holds no config.toml", "name the folder that `train` wrote"));
     }
-    let mut table = run.read_config()?.to_table();
+    let mut before = run.read_config()?;
+    let mut table = before.to_table();
     halfmoon::config::merge(&mut table, super::overlay(None, typed)?);
-    Config::resolve(table)
+    let config = Config::resolve(table)?;
+    before.run.time = config.run.time;
+    if config != before {
+        return Err(Error::usage(
+            "a run goes on with the settings that it was started with; only --time may be given anew",
+            "for other settings, train anew into another folder",
+        ));
+    }
+    Ok(config)
 }
 
 /// `runs/digits-m2-seed1`, in the folder where the command was typed.
 fn default_folder(config: &Config) -> PathBuf {
-    let data = Path::new(&config.data.path);
-    let stem = data.file_stem().map_or_else(|| "data".into(), |stem| stem.to_string_lossy().into_owned());
+    let stem = match Path::new(&config.data.path).file_stem() {
+        Some(stem) if stem != "-" => stem.to_string_lossy().into_owned(),
+        _ => "data".into(),
+    };
     let labels = config.data.labels.map(|labels| format!("-{labels}")).unwrap_or_default();
     PathBuf::from("runs").join(format!("{stem}{labels}-{}-seed{}", config.run.models.join("+"), config.run.seed))
 }

@@ -32,7 +32,8 @@ use crate::train::{Decay, Plan};
 pub struct M2Config {
     /// Size of z. The paper's MNIST runs use 50.
     pub latent: usize,
-    /// Widths of each network's hidden layers. The paper's code has one of 500.
+    /// Widths of each network's hidden layers. The paper's code has one of 500, for 28×28 pixels; 128 is
+    /// as good on `digits` and on tables, at a third of the time.
     pub hidden: Vec<usize>,
     /// What stands between them. The paper has softplus; ReLU is no worse on `digits` and far cheaper.
     pub activation: Activation,
@@ -100,7 +101,7 @@ impl Default for M2Config {
     fn default() -> Self {
         M2Config {
             latent: 50,
-            hidden: vec![500],
+            hidden: vec![128],
             activation: Activation::Relu,
             preset: Preset::Musyoku,
             labelled: None,
@@ -184,8 +185,11 @@ impl Model for M2 {
         if counts.labelled == 0 {
             return loss;
         }
-        loss.weigh("labelled", weights.labelled, -self.elbo_xy(x, &rows(y), noise).mean())
-            .weigh("classify", weights.classify, -self.q_y.given(x).log_prob(y).mean())
+        loss.weigh("labelled", weights.labelled, -self.elbo_xy(x, &rows(y), noise).mean()).weigh(
+            "classify",
+            weights.classify,
+            -self.q_y.given(x).log_prob(y).mean(),
+        )
     }
 
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {

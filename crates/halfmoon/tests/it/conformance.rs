@@ -207,7 +207,11 @@ fn a_model_that_can_do_without_labels_does() {
         let mut dataset = dataset.clone();
         dataset.labels.fill(None);
         let (_, _, trace) = fit(entry, &settings(entry, &SMALL), &dataset, 1);
-        assert!(trace.totals.iter().all(|total| total.is_finite()) && trace.totals[59] < trace.totals[0], "{}", entry.name);
+        assert!(
+            trace.totals.iter().all(|total| total.is_finite()) && trace.totals[59] < trace.totals[0],
+            "{}",
+            entry.name
+        );
     });
 }
 

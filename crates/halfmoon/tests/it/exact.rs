@@ -272,7 +272,8 @@ fn plus_and_minus_one(per_row: usize) -> Noise {
 fn m2_gives_the_known_answers_of_a_model_it_can_represent() {
     let device = device();
     let x = matrix([[0.7], [0.7]], &device);
-    let mean = |values: Vec<f64>, column: usize, columns: usize| (values[column] + values[columns + column]) / 2.0;
+    let mean =
+        |values: Vec<f64>, column: usize, columns: usize| f64::midpoint(values[column], values[columns + column]);
     for (q, l, u) in [
         (Q::Exact, [3.443_340_715_1, 2.425_158_896_9], 2.116_754_646_7),
         (Q::Prior, [10.805_512_123_5, 5.205_512_123_5], 7.312_364_942_9),

@@ -95,17 +95,15 @@ fn compare(case: &Case) {
     };
     let fresh = config.init(&layout, size("c"), &mut Noise::new(1, 0, &device()));
     let mut used = 0;
-    let model = with_parameters(fresh, |name, before| match case.weights.get(&golden_name(name)) {
-        Some(weights) => {
-            used += 1;
-            assert_eq!(weights.data.len(), before.len(), "{name}");
-            weights.data.clone()
-        }
-        // A likelihood without numeric columns has no variances.
-        None => {
+    let model = with_parameters(fresh, |name, before| {
+        let Some(weights) = case.weights.get(&golden_name(name)) else {
+            // A likelihood without numeric columns has no variances.
             assert!(before.is_empty(), "no golden numbers for {name}");
-            before
-        }
+            return before;
+        };
+        used += 1;
+        assert_eq!(weights.data.len(), before.len(), "{name}");
+        weights.data.clone()
     });
     assert_eq!(used, case.weights.len());
 

@@ -124,7 +124,7 @@ pub fn with_parameters<M: Module>(model: M, change: impl FnMut(&str, Vec<f64>) -
 pub fn pictures(items: usize, labels: usize, seed: u64) -> Dataset {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let pixel = |item: usize, pixel: usize, rng: &mut ChaCha8Rng| {
-        let bright = (pixel < 32) == (item % 2 == 0);
+        let bright = (pixel < 32) == item.is_multiple_of(2);
         rng.random_range(if bright { 120..=255 } else { 0..=130u8 })
     };
     let pixels = Array2::from_shape_fn((items, 64), |(item, p)| pixel(item, p, &mut rng));

@@ -125,7 +125,7 @@ impl Rows {
             return Err(Error::data(
                 self.name.as_path(),
                 "holds a header and no row",
-                "`--header false` if the first line is data",
+                "`--header no` if the first line is data",
             ));
         }
         Ok(())
