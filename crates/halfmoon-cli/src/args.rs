@@ -57,7 +57,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "RUN")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with a run that was stopped or killed; the numbers come out as if it had not been.
-    /// Its settings stay as they are; a new --time may be given
+    /// Its settings stay as they are; only a new --time may be given, to a run that was not ended by the old one
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "model", "labels", "label", "test", "seed", "config"])]
     pub(crate) resume: Option<PathBuf>,
     /// Print one JSON object and nothing else on standard output

@@ -150,12 +150,16 @@ impl Measured {
     pub fn of_repeats(mut self, times: usize) -> Measured {
         self.n /= times;
         let factor = (times as f64).sqrt();
-        for estimate in self.estimates.iter_mut().filter_map(|(_, estimate)| estimate.as_mut()) {
-            let value = estimate.value;
-            let highest = if value <= 1.0 { 1.0 } else { f64::INFINITY };
-            estimate.interval = estimate.interval.map(|(low, high)| {
-                ((value - factor * (value - low)).max(0.0), (value + factor * (high - value)).min(highest.max(high)))
-            });
+        for (name, estimate) in &mut self.estimates {
+            let highest = match *name {
+                "nll" => f64::INFINITY,
+                "brier" => 2.0,
+                _ => 1.0,
+            };
+            if let Some(Estimate { value, interval: Some((low, high)) }) = estimate {
+                *low = (*value - factor * (*value - *low)).max(0.0);
+                *high = (*value + factor * (*high - *value)).min(highest);
+            }
         }
         self
     }

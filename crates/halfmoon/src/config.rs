@@ -131,8 +131,15 @@ impl Config {
             }
             () if config.run.folds < 2 => Err(Error::usage("`run.folds` must be at least 2", "")),
             () if config.run.repeats < 1 => Err(Error::usage("`run.repeats` must be at least 1", "")),
-            () if config.run.time.is_some_and(|time| !time.is_finite() || time <= 0.0) => {
-                Err(Error::usage("`run.time` must be more than 0 seconds", ""))
+            () if config.run.repeats > 100 => Err(Error::usage("`run.repeats` must be at most 100", "")),
+            () if config.run.time.is_some_and(|time| !(time > 0.0 && time < 1e9)) => {
+                Err(Error::usage("`run.time` must be more than 0 seconds, and less than 30 years", ""))
+            }
+            () if config.data.delimiter.is_some_and(|character| !character.is_ascii()) => {
+                Err(Error::usage("`data.delimiter` must be an ASCII character", "such as , or ; or \t"))
+            }
+            () if (1..config.run.models.len()).any(|at| config.run.models[..at].contains(&config.run.models[at])) => {
+                Err(Error::usage("`run.models` names a model twice", ""))
             }
             () => Ok(config),
         }

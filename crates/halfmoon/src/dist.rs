@@ -83,8 +83,13 @@ impl Categorical {
     }
 
     /// Σ_c q_c v_c of values for each class `[n, c]`: `[n]`.
+    ///
+    /// A class of probability below 1e-12 adds nothing: in `f32` it is lost in the sum's rounding anyway,
+    /// but its gradients, tiny times tiny, would become denormal numbers, on which arithmetic is slow.
     pub fn expect(&self, values: Tensor<2>) -> Tensor<1> {
-        class_sum(self.log_probs().exp() * values)
+        let probs = self.log_probs().exp();
+        let negligible = probs.clone().lower_elem(1e-12);
+        class_sum(probs.mask_fill(negligible, 0.0) * values)
     }
 
     /// The likeliest class, one-hot: `[n, c]`.
@@ -108,8 +113,8 @@ pub struct Mixed<'a> {
     pub layout: &'a Layout,
     /// Means, logits, and logits of each category, in the layout's order: `[n, k, d]`.
     pub outputs: Tensor<3>,
-    /// ln σ² of each numeric column: `[numeric]`.
-    pub log_var: Tensor<1>,
+    /// ln σ² of each numeric column: `[numeric]`. `None` where there is no such column.
+    pub log_var: Option<Tensor<1>>,
 }
 
 impl Mixed<'_> {
@@ -141,9 +146,9 @@ impl Mixed<'_> {
             (self.outputs.clone().slice_dim(2, columns.clone()), x.clone().slice_dim(2, columns))
         };
         let mut terms = Vec::new();
-        if self.layout.numeric > 0 {
+        if let Some(log_var) = &self.log_var {
             let (mean, x) = next(self.layout.numeric);
-            terms.push(Normal { mean, log_var: self.log_var.clone().unsqueeze() }.log_prob(&x));
+            terms.push(Normal { mean, log_var: log_var.clone().unsqueeze() }.log_prob(&x));
         }
         if self.layout.yes_no > 0 {
             let (logits, x) = next(self.layout.yes_no);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use burn::tensor::Device;
 use halfmoon_pool::encode::Encoding;
-use halfmoon_pool::metric::{METRICS, Measured, measure};
+use halfmoon_pool::metric::{Measured, measure};
 use halfmoon_pool::read::{self, Source};
 use halfmoon_pool::scores::{Predictions, Predictor};
 use halfmoon_pool::split::{self, Split};
@@ -106,6 +106,7 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
     tell(&source, progress);
     let Divided { train, judge } = divide(config, source, progress)?;
     let labels = train.labelled().len();
+    progress.note(&format!("learning from {labels} labelled and {} unlabelled items", train.len() - labels));
     if train.schema.classes.len() < 2 {
         let problem = match train.schema.classes.first() {
             None => "holds no label, so the classes are unknown".to_owned(),
@@ -259,7 +260,10 @@ fn tell(source: &Source, progress: &mut dyn Progress) {
 }
 
 fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Result<Divided> {
-    let Source { train: mut data, test, .. } = source;
+    let Source { train: mut data, validation, test, .. } = source;
+    if let Some(validation) = validation {
+        progress.note(&format!("validation split: {} items, set aside and not used", validation.len()));
+    }
     let seed = config.run.seed;
     let groups = split::groups(&data.inputs);
     for conflict in split::conflicts(&data.labels, &groups).iter().take(5) {
@@ -270,6 +274,14 @@ fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Resul
         Some(path) => Some(read_test(config, &data, Path::new(path), progress)?),
         None => test,
     };
+    if let Some(test) = &test {
+        let copies = data.inputs.count_also_in(&test.inputs);
+        if copies > 0 {
+            progress.note(&format!(
+                "warning: {copies} training items are exact copies of held-out ones: the figures flatter"
+            ));
+        }
+    }
     let judge = if let Some(test) = test.filter(|test| !test.labelled().is_empty()) {
         let origin = if config.data.test.is_some() { "from --test" } else { "the data's own test split" };
         let protocol = format!("figures on {} held-out items, {origin}", test.labelled().len());
@@ -278,6 +290,10 @@ fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Resul
         let parts = split::hold_out(&data.labels, &groups, 0.2, seed);
         let test = data.select(&parts.test);
         data = data.select(&parts.train);
+        if test.is_empty() {
+            let protocol = "no figures: no class has two labels, so none can be held out".to_owned();
+            return keep(config, data, Judge::Nothing { protocol }, progress);
+        }
         let protocol = format!("figures on {} held-out items: a stratified fifth, set aside by the seed", test.len());
         if !parts.dropped.is_empty() {
             progress.note(&format!("{} unlabelled copies of held-out items are not used", parts.dropped.len()));
@@ -286,8 +302,13 @@ fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Resul
     } else {
         fold(config, &data, &groups)
     };
+    keep(config, data, judge, progress)
+}
+
+/// Hides the labels beyond `data.labels`; without that setting, lets copies take over labels.
+fn keep(config: &Config, mut data: Dataset, judge: Judge, progress: &mut dyn Progress) -> Result<Divided> {
     if let Some(count) = config.data.labels {
-        if let Some(note) = split::keep_labels(&mut data.labels, &data.schema.classes, count, seed)? {
+        if let Some(note) = split::keep_labels(&mut data.labels, &data.schema.classes, count, config.run.seed)? {
             progress.note(&note);
         }
     } else {
@@ -308,7 +329,11 @@ fn read_test(config: &Config, data: &Dataset, path: &Path, progress: &mut dyn Pr
     if !source.problems.is_empty() {
         progress.note(&format!("test data: {} items left out", source.problems.len()));
     }
-    Ok(source.test.unwrap_or(source.train))
+    let test = source.test.unwrap_or(source.train);
+    if test.labelled().is_empty() {
+        return Err(Error::data(path, "holds no labelled item", "`--test` compares answers with labels"));
+    }
+    Ok(test)
 }
 
 fn fold(config: &Config, data: &Dataset, groups: &[u32]) -> Judge {
@@ -514,9 +539,4 @@ fn fingerprint(source: &Source) -> String {
         }
     }
     hasher.finalize().to_hex().to_string()
-}
-
-/// The metrics' names, for tables.
-pub fn metric_names() -> impl Iterator<Item = &'static str> {
-    METRICS.iter().map(|metric| metric.name)
 }

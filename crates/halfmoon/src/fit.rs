@@ -116,6 +116,10 @@ fn fit<C: ModelConfig>(
     watch: &mut dyn Watch,
 ) -> Result<Checkpoint> {
     let (config, plan) = parse::<C>(settings)?;
+    if plan.unlabelled_rows == 0 && task.dataset.labelled().is_empty() {
+        let hint = format!("set {}.train.unlabelled_rows to 1 or more", C::NAME);
+        return Err(Error::usage("no label, and no unlabelled rows a step: there is nothing to learn from", hint));
+    }
     let device = task.device.clone().autodiff();
     let classes = task.dataset.schema.classes.len();
     let mut noise = Noise::new(task.seed, INIT, &device);

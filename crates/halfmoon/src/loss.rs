@@ -39,8 +39,13 @@ impl Loss {
 
     /// Each term's value before its weight, then the weighted sum as `total`. Waits for the device.
     pub fn values(&self) -> Vec<(&'static str, f64)> {
-        let terms = self.terms.iter().map(|term| (term.name, number(term.value.clone())));
-        terms.chain([("total", number(self.total()))]).collect()
+        let mut values: Vec<(&'static str, f64)> =
+            self.terms.iter().map(|term| (term.name, number(term.value.clone()))).collect();
+        // Summed as numbers: another tensor sum would stay behind in the engine's graph, which no
+        // backward pass would ever clear, and slow down every later step.
+        let total = self.terms.iter().zip(&values).map(|(term, (_, value))| term.weight * value).sum();
+        values.push(("total", total));
+        values
     }
 }
 

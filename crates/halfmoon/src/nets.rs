@@ -210,7 +210,7 @@ impl CategoricalNet {
 pub struct MixedNet {
     trunk: Trunk,
     out: Linear,
-    log_var: Param<Tensor<1>>, // [numeric]
+    log_var: Option<Param<Tensor<1>>>, // [numeric], where there are numeric columns
     #[module(skip)]
     layout: Layout,
 }
@@ -222,7 +222,7 @@ impl MixedNet {
         MixedNet {
             trunk: Trunk::new(inputs, hidden, noise),
             out: Linear::new(last, layout.width(), (1.0 / last as f64).sqrt(), noise),
-            log_var: zeros(layout.numeric, noise.device()),
+            log_var: (layout.numeric > 0).then(|| zeros(layout.numeric, noise.device())),
             layout: layout.clone(),
         }
     }
@@ -232,7 +232,7 @@ impl MixedNet {
         let outputs = self.out.forward_grid(self.trunk.forward(inputs));
         // The floor stands on the parameter itself, so what is sampled and what is scored agree; below it
         // a column that hardly varies would draw the whole likelihood to itself.
-        let log_var = self.log_var.val().clamp_min(LOG_VAR_FLOOR);
+        let log_var = self.log_var.as_ref().map(|log_var| log_var.val().clamp_min(LOG_VAR_FLOOR));
         Mixed { layout: &self.layout, outputs, log_var }
     }
 }

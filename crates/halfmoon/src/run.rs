@@ -127,7 +127,11 @@ pub fn open(folder: &Path, model: Option<&str>, device: &Device) -> Result<Asked
     let config = run.read_config()?;
     let entries = config.entries()?;
     let entry = match model {
-        None => entries[0],
+        // A model that needs labels is left out of a run without any.
+        None => *entries
+            .iter()
+            .find(|entry| weights(&run.model(entry)).is_file() || checkpoint(&run.model(entry)).is_file())
+            .unwrap_or(&entries[0]),
         Some(name) => {
             let entry = config::model(name)?;
             if !entries.iter().any(|trained| trained.name == entry.name) {

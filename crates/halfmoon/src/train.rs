@@ -1,6 +1,5 @@
 //! The training loop, and what it is told.
 
-use burn::module::Module;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamConfig, ModuleOptimizer};
 use halfmoon_pool::{Error, Result};
@@ -63,6 +62,9 @@ impl Plan {
             if !value.is_finite() || value <= 0.0 {
                 return Err(format!("`{name}` must be more than 0"));
             }
+        }
+        if self.labelled_rows.max(self.unlabelled_rows) > 1_000_000 {
+            return Err("a step takes at most 1,000,000 rows".into());
         }
         if !self.weight_decay.is_finite() || self.weight_decay < 0.0 {
             return Err("`weight_decay` must be 0 or more".into());
@@ -148,11 +150,6 @@ pub fn train<M: Model>(
     let checkpoint = Checkpoint::of(&model, &optimizer, done);
     watch.checkpoint(&checkpoint)?;
     Ok(checkpoint)
-}
-
-/// The number of parameters of a model.
-pub fn parameters<M: Module>(model: &M) -> usize {
-    model.num_params()
 }
 
 /// The error for a loss that is not a number any more.

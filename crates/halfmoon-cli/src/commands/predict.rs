@@ -23,7 +23,12 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
     if args.output.as_deref().is_some_and(|output| same_file(output, &args.input)) {
         return Err(Error::usage("the output would overwrite the input", "choose another file with --output").into());
     }
-    let aside = args.output.as_ref().map(|output| with_ending(output, "partial"));
+    // What stands at the output's place stays until all is answered; a pipe or a device has nothing to keep.
+    let aside = args.output.as_deref().map(|output| match output.symlink_metadata() {
+        Ok(there) if !there.is_file() => output.to_owned(),
+        _ => with_ending(output, &format!("{}.partial", std::process::id())),
+    });
+    let open = || Lines::new(args.output.as_deref(), aside.as_deref(), &asked.data.schema.classes);
     let mut lines = None;
     let mut counts = Counts::default();
     // A reader's sink can only fail with the reader's error, so what the output said waits here.
@@ -33,7 +38,7 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
         let mut write = || {
             // Opened with the first answers: an input that cannot be read leaves no trace.
             if lines.is_none() {
-                lines = Some(Lines::new(args.output.as_deref(), aside.as_deref(), &asked.data.schema.classes)?);
+                lines = Some(open()?);
             }
             let lines = lines.as_mut().expect("opened above");
             answer(&asked, &chunk, lines).map_err(Failure::from)
@@ -46,18 +51,20 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
     if let Some(broken) = broken {
         return Err(broken);
     }
+    if lines.is_none() && end.is_ok() {
+        lines = Some(open()?);
+    }
     if let Some(lines) = lines {
         lines.finish()?;
-    }
-    match (&args.output, &aside) {
-        (Some(output), Some(aside)) if aside.is_file() => {
+        if let (Some(output), Some(aside)) =
+            (&args.output, aside.as_ref().filter(|aside| Some(*aside) != args.output.as_ref()))
+        {
             if end.is_ok() {
                 std::fs::rename(aside, output).map_err(|source| Error::io(output, source))?;
             } else {
                 eprintln!("note: the answers so far are in {}", aside.display());
             }
         }
-        _ => {}
     }
     end?;
     eprintln!("{counts}");

@@ -72,12 +72,13 @@ fn default_folder(config: &Config) -> PathBuf {
     PathBuf::from("runs").join(format!("{stem}{labels}-{}-seed{}", config.run.models.join("+"), config.run.seed))
 }
 
-/// A finished run of the same configuration is shown again; any other run in the way is kept.
+/// A folder with anything in it is kept: nobody's run, data or results are written over.
 fn refuse_to_overwrite(folder: &Path, config: &Config) -> Result<(), Error> {
-    let run = Folder(folder.to_owned());
-    if !run.config().is_file() {
+    let is_empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    if !folder.exists() || is_empty {
         return Ok(());
     }
+    let run = Folder(folder.to_owned());
     if run.read_config().is_ok_and(|there| there == *config) {
         return Err(Error::usage(
             format!("{} holds this very run already", folder.display()),
@@ -87,10 +88,8 @@ fn refuse_to_overwrite(folder: &Path, config: &Config) -> Result<(), Error> {
             ),
         ));
     }
-    Err(Error::usage(
-        format!("{} holds another run", folder.display()),
-        "choose another folder with --out, or remove that one".to_owned(),
-    ))
+    let what = if run.config().is_file() { "holds another run" } else { "is not empty" };
+    Err(Error::usage(format!("{} {what}", folder.display()), "choose another folder with --out, or remove that one"))
 }
 
 fn print(out: &mut impl Write, outcome: &Outcome) -> Result<(), Failure> {

@@ -181,7 +181,11 @@ impl Model for M2 {
 
     fn loss(&self, Batch { x, y, u, counts }: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
         let weights = self.config.weights(*counts);
-        let loss = Loss::default().weigh("unlabelled", weights.unlabelled, -self.elbo_x(u, noise).mean());
+        let loss = Loss::default();
+        let loss = match u.dims() {
+            [0, _] => loss,
+            _ => loss.weigh("unlabelled", weights.unlabelled, -self.elbo_x(u, noise).mean()),
+        };
         if counts.labelled == 0 {
             return loss;
         }
