@@ -187,3 +187,16 @@ fn a_damaged_run_is_named() {
     place.write("run/data.json", "{");
     place.run("predict run pets.csv").fails(3).tells(&["run/data.json"]);
 }
+
+#[test]
+fn only_the_named_output_is_touched() {
+    let place = trained();
+    place.write("out.csv.partial", "my notes");
+    place.run("predict run pets.csv -o out.csv").exits(0);
+    assert_eq!(place.read("out.csv.partial"), "my notes");
+    assert_eq!(Answers::of(&place.read("out.csv")).len(), 40);
+    // Without a row there is a header all the same, and nothing older is left standing.
+    place.write("empty.csv", pets(40).lines().next().unwrap());
+    place.run("predict run empty.csv -o out.csv").exits(0);
+    assert_eq!(place.read("out.csv").lines().count(), 1);
+}

@@ -156,3 +156,36 @@ fn a_time_limit_ends_the_training_with_figures() {
     let figures = place.figures("digits --labels 50 --steps 100000000 --time 1s");
     assert!(figures["test"]["n"] == 359 && figures["steps"].as_u64().unwrap() < 100_000_000, "{figures}");
 }
+
+#[test]
+fn a_folder_that_holds_anything_is_not_written_into() {
+    let place = Place::with("pets.csv", pets(40));
+    std::fs::create_dir(place.path("mine")).unwrap();
+    place.write("mine/data.json", "{\"precious\":1}");
+    place.run("train pets.csv --label species --labels 20 --steps 5 --out mine").fails(2).tells(&["mine", "--out"]);
+    assert_eq!(place.read("mine/data.json"), "{\"precious\":1}");
+}
+
+#[test]
+fn copies_of_test_items_among_the_training_items_are_counted() {
+    let place = Place::with("pets.csv", pets(40));
+    place.train("pets.csv --label species --model m2 --test pets.csv").tells(&["40 training items are exact copies"]);
+}
+
+#[test]
+fn test_data_without_labels_are_refused() {
+    let place = Place::with("pets.csv", pets(40));
+    place.write("blank.csv", pets(4).replace("cat", "").replace("dog", ""));
+    place.run("train pets.csv --label species --steps 5 --test blank.csv --out run").fails(3).tells(&["blank.csv"]);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_mistakes_and_no_panics() {
+    let place = Place::with("pets.csv", pets(40));
+    for setting in
+        ["run.time=1e30", "m2.train.unlabelled_rows=1000000000000", "run.repeats=100000000000", "data.delimiter=→"]
+    {
+        place.run(&format!("train pets.csv --label species --set {setting} --out run")).exits(2);
+    }
+    place.train("pets.csv --label species --labels 20 --model m2 --set m2.train.unlabelled_rows=0");
+}
