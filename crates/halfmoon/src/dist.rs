@@ -118,7 +118,7 @@ pub struct Mixed<'a> {
 }
 
 impl Mixed<'_> {
-    /// E[x]: means, probabilities of yes, probabilities of each category, `[n, k, d]`.
+    /// The mean: means, probabilities of yes, probabilities of each category, `[n, k, d]`.
     pub fn mean(&self) -> Tensor<3> {
         let Layout { numeric, yes_no, categories, .. } = self.layout;
         let columns = |from: usize, width: usize| self.outputs.clone().slice_dim(2, from..from + width);
