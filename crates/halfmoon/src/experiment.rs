@@ -344,8 +344,9 @@ fn fold(config: &Config, data: &Dataset, groups: &[u32]) -> Judge {
         let protocol = format!("no figures: {labelled} labels are too few to hold any out, and there are no test data");
         return Judge::Nothing { protocol };
     }
+    let wide = if labelled < 1000 { ": the intervals are wide" } else { "" };
     let protocol = format!(
-        "figures by {} held-out folds of the {labelled} labelled items, since there are no test data: the intervals are wide",
+        "figures by {} held-out folds of the {labelled} labelled items, since there are no test data{wide}",
         folds.len()
     );
     Judge::Folds { folds, protocol }

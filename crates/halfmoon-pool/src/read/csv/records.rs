@@ -85,7 +85,9 @@ impl<R: BufRead> Records<R> {
         }
         record.recoded = 0;
         record.text = match String::from_utf8(bytes) {
-            Ok(text) => text,
+            // Without the quotes, the last byte of one field and the first of the next may look like a character.
+            Ok(text) if record.fields.iter().all(|field| text.get(field.clone()).is_some()) => text,
+            Ok(text) => recode(text.as_bytes(), &mut record.fields, &mut record.recoded),
             Err(error) => recode(error.as_bytes(), &mut record.fields, &mut record.recoded),
         };
         Ok(true)
@@ -256,6 +258,16 @@ mod tests {
         let ColumnKind::Category { values } = &columns(&source)[1].kind else { panic!("a category") };
         assert_eq!(values, &["a, b", "c\"d", "say \"hi\"\nthere"]);
         assert_eq!(cells(&source, 1), &Cells::Category(vec![Some(0), Some(2), None, Some(1)]));
+    }
+
+    #[test]
+    fn bytes_of_two_fields_never_join_to_a_character() {
+        // Without the quotes, 0xDE and 0xBE stand side by side, and are one character in UTF-8.
+        let mut records = super::Records::new(&b"r\xde,\"\xbe\"\n"[..], b',', "pets.csv".as_ref());
+        let mut record = super::Record::default();
+        assert!(records.next(&mut record).unwrap_or(false));
+        assert_eq!(record.fields(), ["r\u{de}", "\u{be}"]);
+        assert_eq!(record.recoded, 2);
     }
 
     #[test]
