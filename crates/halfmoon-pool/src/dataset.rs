@@ -1,7 +1,5 @@
 //! Items, their labels and what is known of their features.
 
-use std::collections::HashSet;
-
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -178,30 +176,6 @@ impl Inputs {
             Inputs::Floats(numbers) => numbers.nrows(),
             Inputs::Table(table) => table.rows,
         }
-    }
-
-    /// How many of these items are exactly equal to one of the other's. Inputs of different types never are.
-    pub fn count_also_in(&self, other: &Inputs) -> usize {
-        fn rows<T: Copy>(pixels: &Array2<T>, bytes: fn(T) -> Vec<u8>) -> Vec<Vec<u8>> {
-            pixels.rows().into_iter().map(|row| row.iter().flat_map(|&pixel| bytes(pixel)).collect()).collect()
-        }
-        let all = |inputs: &Inputs| match inputs {
-            Inputs::Bytes(pixels) => rows(pixels, |pixel| vec![pixel]),
-            Inputs::Words(pixels) => rows(pixels, |pixel| pixel.to_le_bytes().to_vec()),
-            Inputs::Floats(numbers) => rows(numbers, |number| number.to_le_bytes().to_vec()),
-            Inputs::Table(table) => (0..table.rows)
-                .map(|row| {
-                    let mut cells = Vec::new();
-                    table
-                        .columns
-                        .iter()
-                        .for_each(|column| column.select(&[row]).bytes(&mut |bytes| cells.extend(bytes)));
-                    cells
-                })
-                .collect(),
-        };
-        let known: HashSet<Vec<u8>> = all(other).into_iter().collect();
-        all(self).iter().filter(|row| known.contains(*row)).count()
     }
 
     /// Passes every number's bytes to `take`, in pieces: for a fingerprint.

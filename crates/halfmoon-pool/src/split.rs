@@ -4,8 +4,9 @@
 //! seed give the same split. Each item's or group's place in line comes from its own number, so
 //! items appended to a data set do not reorder those before them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::mem::discriminant;
 
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
@@ -248,13 +249,30 @@ fn unequal(classes: &[String], counts: &[Option<usize>]) -> Option<String> {
     })
 }
 
-fn groups_of_rows<T>(rows: &Array2<T>, code: fn(&T) -> u32) -> Vec<u32> {
-    let hashes = rows.rows().into_iter().map(|row| row.iter().fold(0, |hash, x| mix(hash, code(x)))).collect();
-    let same = |a: usize, b: usize| rows.row(a).iter().map(code).eq(rows.row(b).iter().map(code));
-    number(hashes, same)
+/// How many items are exactly equal to one of the others, as far as 64 bits of a hash tell. Inputs of
+/// different types never are.
+pub fn copies(items: &Inputs, others: &Inputs) -> usize {
+    if discriminant(items) != discriminant(others) {
+        return 0;
+    }
+    let known: HashSet<u64> = hashes(others).into_iter().collect();
+    hashes(items).iter().filter(|hash| known.contains(hash)).count()
 }
 
-fn groups_of_table(table: &Table) -> Vec<u32> {
+fn hashes(inputs: &Inputs) -> Vec<u64> {
+    match inputs {
+        Inputs::Bytes(pixels) => hashes_of_rows(pixels, |&x| u32::from(x)),
+        Inputs::Words(pixels) => hashes_of_rows(pixels, |&x| u32::from(x)),
+        Inputs::Floats(numbers) => hashes_of_rows(numbers, |&x| float_code(x)),
+        Inputs::Table(table) => hashes_of_table(table),
+    }
+}
+
+fn hashes_of_rows<T>(rows: &Array2<T>, code: fn(&T) -> u32) -> Vec<u64> {
+    rows.rows().into_iter().map(|row| row.iter().fold(0, |hash, x| mix(hash, code(x)))).collect()
+}
+
+fn hashes_of_table(table: &Table) -> Vec<u64> {
     fn add<T: Copy>(hashes: &mut [u64], cells: &[T], code: fn(T) -> u32) {
         for (hash, &cell) in hashes.iter_mut().zip(cells) {
             *hash = mix(*hash, code(cell));
@@ -268,8 +286,17 @@ fn groups_of_table(table: &Table) -> Vec<u32> {
             Cells::Category(cells) => add(&mut hashes, cells, |cell| cell.unwrap_or(u32::MAX)),
         }
     }
+    hashes
+}
+
+fn groups_of_rows<T>(rows: &Array2<T>, code: fn(&T) -> u32) -> Vec<u32> {
+    let same = |a: usize, b: usize| rows.row(a).iter().map(code).eq(rows.row(b).iter().map(code));
+    number(hashes_of_rows(rows, code), same)
+}
+
+fn groups_of_table(table: &Table) -> Vec<u32> {
     // Comparing the options themselves: −0 equals 0 among floats, too.
-    number(hashes, |a, b| {
+    number(hashes_of_table(table), |a, b| {
         table.columns.iter().all(|column| match column {
             Cells::Numeric(cells) => cells[a] == cells[b],
             Cells::YesNo(cells) => cells[a] == cells[b],

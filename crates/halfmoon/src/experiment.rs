@@ -275,7 +275,7 @@ fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Resul
         None => test,
     };
     if let Some(test) = &test {
-        let copies = data.inputs.count_also_in(&test.inputs);
+        let copies = split::copies(&data.inputs, &test.inputs);
         if copies > 0 {
             progress.note(&format!(
                 "warning: {copies} training items are exact copies of held-out ones: the figures flatter"
