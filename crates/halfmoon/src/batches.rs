@@ -44,15 +44,11 @@ impl<'a> Batches<'a> {
     /// The batch of a step, which counts from 0.
     pub fn at(&mut self, step: u64) -> Batch {
         let (labelled, all) = (self.labelled.at(step), self.all.at(step));
-        let classes = self.dataset.schema.classes.len();
-        let mut y = Array2::zeros((labelled.len(), classes));
-        for (row, &item) in labelled.iter().enumerate() {
-            let class = self.dataset.labels[item].expect("the stream holds labelled items");
-            y[[row, class.index()]] = 1.0;
-        }
+        let class = |&item: &usize| self.dataset.labels[item].expect("the stream holds labelled items");
+        let y = labelled.iter().map(|item| class(item).index()).map(|class| u32::try_from(class).expect("few classes"));
         Batch {
             x: self.tensor(self.encoding.encode(&self.dataset.inputs, &labelled)),
-            y: self.tensor(y),
+            y: y.collect(),
             u: self.tensor(self.encoding.encode(&self.dataset.inputs, &all)),
             counts: Counts { labelled: self.labelled.items.len(), unlabelled: self.all.items.len() },
         }

@@ -1,67 +1,66 @@
 //! Distributions, as the equations use them.
 //!
-//! Tensors are `[n, k, width]`: n rows, each under k classes. Either axis may be 1 and is then
-//! broadcast, so one line of an equation serves the labelled rows (`k = 1`) and the sum over classes
-//! (`k = c`). Log-probabilities sum over the last axis and come back as `[n, k]`, in nats.
+//! Tensors are `[p, width]`, a row a pair of [`Pairs`](crate::pairs::Pairs), so that one line of an equation
+//! serves the labelled rows under their class and the sum over classes. Log-probabilities sum over the last
+//! axis and come back as `[p]`, in nats.
 
 use std::f64::consts::PI;
 
-use burn::tensor::activation::{log_sigmoid, log_softmax, sigmoid, softmax};
+use burn::tensor::activation::{log_softmax, sigmoid, softmax};
 use burn::tensor::{Int, Tensor};
 use halfmoon_pool::encode::Layout;
 
 use crate::noise::Noise;
+use crate::ops::{self, Index, index_tensor, pick};
 
 /// 𝒩(mean, exp(log_var)), independent in each coordinate.
 pub struct Normal {
-    /// `[n, k, m]`.
-    pub mean: Tensor<3>,
-    /// ln σ², unconstrained: `[n, k, m]`, broadcast where an axis is 1.
-    pub log_var: Tensor<3>,
+    /// `[p, m]`.
+    pub mean: Tensor<2>,
+    /// ln σ², unconstrained: `[p, m]`, or `[1, m]` for all pairs.
+    pub log_var: Tensor<2>,
 }
 
 impl Normal {
     /// μ + σ ε with ε from `noise`; gradients reach μ and σ.
-    pub fn rsample(&self, noise: &mut Noise) -> Tensor<3> {
-        self.mean.clone() + (self.log_var.clone() * 0.5).exp() * noise.normal(self.mean.dims())
+    pub fn rsample(&self, noise: &mut Noise) -> Tensor<2> {
+        let shape = self.mean.dims();
+        // One draw may serve all rows.
+        let noise = noise.normal(shape).expand(shape);
+        ops::rsample(self.mean.clone(), self.log_var.clone(), noise)
     }
 
-    /// ln 𝒩(x): `[n, k]`.
-    pub fn log_prob(&self, x: &Tensor<3>) -> Tensor<2> {
-        row_sum(self.each_log_prob(x))
+    /// ln 𝒩(x): `[p]`.
+    pub fn log_prob(&self, x: &Tensor<2>) -> Tensor<1> {
+        let distance = (x.clone() - self.mean.clone()).square();
+        row_sum((distance * (-self.log_var.clone()).exp() + self.log_var.clone() + (2.0 * PI).ln()) * -0.5)
     }
 
-    /// KL(self ‖ 𝒩(0, I)) in closed form: `[n, k]`.
-    pub fn kl_to_standard(&self) -> Tensor<2> {
-        let v = self.log_var.clone();
-        row_sum((self.mean.clone().square() + v.clone().exp() - 1.0 - v) * 0.5)
+    /// KL(self ‖ 𝒩(0, I)) in closed form: `[p]`.
+    pub fn kl_to_standard(&self) -> Tensor<1> {
+        ops::kl_to_standard(self.mean.clone(), self.log_var.clone())
     }
 
-    /// KL(self ‖ other) in closed form: `[n, k]`.
-    pub fn kl(&self, other: &Normal) -> Tensor<2> {
+    /// KL(self ‖ other) in closed form: `[p]`.
+    pub fn kl(&self, other: &Normal) -> Tensor<1> {
         let (v1, v2) = (self.log_var.clone(), other.log_var.clone());
         let distance = (self.mean.clone() - other.mean.clone()).square();
         row_sum((v2.clone() - v1.clone() + (v1.exp() + distance) * (-v2).exp() - 1.0) * 0.5)
-    }
-
-    fn each_log_prob(&self, x: &Tensor<3>) -> Tensor<3> {
-        let distance = (x.clone() - self.mean.clone()).square();
-        (distance * (-self.log_var.clone()).exp() + self.log_var.clone() + (2.0 * PI).ln()) * -0.5
     }
 }
 
 /// Independent yes/no features, from logits.
 pub struct Bernoulli {
-    /// `[n, k, d]`.
-    pub logits: Tensor<3>,
+    /// `[p, d]`.
+    pub logits: Tensor<2>,
 }
 
 impl Bernoulli {
-    /// Σ_d x_d l_d − softplus(l_d): `[n, k]`. Grey values in [0, 1] may stand for x; the result is then
+    /// Σ_d x_d l_d − softplus(l_d): `[p]`, for rows x `[r, d]` of which `row` says whose each pair is (the
+    /// i-th pair's is the i-th row without it). Grey values in [0, 1] may stand for x; the result is then
     /// an objective and no longer a likelihood.
-    pub fn log_prob(&self, x: &Tensor<3>) -> Tensor<2> {
-        // −softplus(l) = ln sigmoid(−l), which the engine computes in one pass without overflow.
-        row_sum(x.clone() * self.logits.clone() + log_sigmoid(-self.logits.clone()))
+    pub fn log_prob(&self, x: &Tensor<2>, row: Option<&Index>) -> Tensor<1> {
+        ops::bernoulli_log_prob(self.logits.clone(), x, row)
     }
 }
 
@@ -77,9 +76,10 @@ impl Categorical {
         log_softmax(self.logits.clone(), 1)
     }
 
-    /// ln q(y) of one-hot classes `[n, c]`: `[n]`.
-    pub fn log_prob(&self, y: &Tensor<2>) -> Tensor<1> {
-        class_sum(self.log_probs() * y.clone())
+    /// ln q(y) of classes `[n]`: `[n]`.
+    pub fn log_prob(&self, y: &Index) -> Tensor<1> {
+        let y: Tensor<2, Int> = index_tensor(y, &self.logits.device()).unsqueeze_dim(1);
+        self.log_probs().gather(1, y).squeeze_dim(1)
     }
 
     /// Σ_c q_c v_c of values for each class `[n, c]`: `[n]`.
@@ -89,20 +89,19 @@ impl Categorical {
     pub fn expect(&self, values: Tensor<2>) -> Tensor<1> {
         let probs = self.log_probs().exp();
         let negligible = probs.clone().lower_elem(1e-12);
-        class_sum(probs.mask_fill(negligible, 0.0) * values)
+        row_sum(probs.mask_fill(negligible, 0.0) * values)
     }
 
-    /// The likeliest class, one-hot: `[n, c]`.
-    pub fn mode(&self) -> Tensor<2> {
-        let likeliest: Tensor<1, Int> = self.logits.clone().argmax(1).squeeze_dim(1);
-        let one_hot = Tensor::<2>::eye(self.logits.dims()[1], &self.logits.device()).cast(self.logits.dtype());
-        one_hot.select(0, likeliest)
+    /// The likeliest class of each row: `[n]`.
+    pub fn mode(&self) -> Index {
+        let likeliest: Tensor<2, Int> = self.logits.clone().argmax(1);
+        likeliest.into_data().iter::<u32>().collect()
     }
 
     /// −Σ_c q_c ln q_c: `[n]`.
     pub fn entropy(&self) -> Tensor<1> {
         let log_probs = self.log_probs();
-        -class_sum(log_probs.clone().exp() * log_probs)
+        -row_sum(log_probs.clone().exp() * log_probs)
     }
 }
 
@@ -111,17 +110,17 @@ impl Categorical {
 pub struct Mixed<'a> {
     /// Which columns are which.
     pub layout: &'a Layout,
-    /// Means, logits, and logits of each category, in the layout's order: `[n, k, d]`.
-    pub outputs: Tensor<3>,
+    /// Means, logits, and logits of each category, in the layout's order: `[p, d]`.
+    pub outputs: Tensor<2>,
     /// ln σ² of each numeric column: `[numeric]`. `None` where there is no such column.
     pub log_var: Option<Tensor<1>>,
 }
 
 impl Mixed<'_> {
-    /// The mean: means, probabilities of yes, probabilities of each category, `[n, k, d]`.
-    pub fn mean(&self) -> Tensor<3> {
+    /// The mean: means, probabilities of yes, probabilities of each category, `[p, d]`.
+    pub fn mean(&self) -> Tensor<2> {
         let Layout { numeric, yes_no, categories, .. } = self.layout;
-        let columns = |from: usize, width: usize| self.outputs.clone().slice_dim(2, from..from + width);
+        let columns = |from: usize, width: usize| self.outputs.clone().slice_dim(1, from..from + width);
         let mut parts = Vec::new();
         if *numeric > 0 {
             parts.push(columns(0, *numeric));
@@ -131,43 +130,42 @@ impl Mixed<'_> {
         }
         let mut from = numeric + yes_no;
         for &width in categories {
-            parts.push(softmax(columns(from, width), 2));
+            parts.push(softmax(columns(from, width), 1));
             from += width;
         }
-        Tensor::cat(parts, 2)
+        Tensor::cat(parts, 1)
     }
 
-    /// ln p(x) = Σ over columns: `[n, k]`. A category that no slot stands for (all zeros) adds nothing.
-    pub fn log_prob(&self, x: &Tensor<3>) -> Tensor<2> {
+    /// ln p(x) = Σ over columns: `[p]`, for rows x `[r, d]` of which `row` says whose each pair is. A category
+    /// that no slot stands for (all zeros) adds nothing.
+    pub fn log_prob(&self, x: &Tensor<2>, row: Option<&Index>) -> Tensor<1> {
+        if self.layout.yes_no == self.layout.width() {
+            return Bernoulli { logits: self.outputs.clone() }.log_prob(x, row);
+        }
         let mut from = 0;
         let mut next = |width: usize| {
             let columns = from..from + width;
             from = columns.end;
-            (self.outputs.clone().slice_dim(2, columns.clone()), x.clone().slice_dim(2, columns))
+            (self.outputs.clone().slice_dim(1, columns.clone()), x.clone().slice_dim(1, columns))
         };
         let mut terms = Vec::new();
         if let Some(log_var) = &self.log_var {
             let (mean, x) = next(self.layout.numeric);
-            terms.push(Normal { mean, log_var: log_var.clone().unsqueeze() }.log_prob(&x));
+            terms.push(Normal { mean, log_var: log_var.clone().unsqueeze() }.log_prob(&pick(x, row)));
         }
         if self.layout.yes_no > 0 {
             let (logits, x) = next(self.layout.yes_no);
-            terms.push(Bernoulli { logits }.log_prob(&x));
+            terms.push(Bernoulli { logits }.log_prob(&x, row));
         }
         for &width in &self.layout.categories {
             let (logits, x) = next(width);
-            terms.push(row_sum(log_softmax(logits, 2) * x));
+            terms.push(row_sum(log_softmax(logits, 1) * pick(x, row)));
         }
         terms.into_iter().reduce(|sum, term| sum + term).expect("an input has at least one column")
     }
 }
 
-/// Σ over the last axis: `[n, k, d]` → `[n, k]`.
-fn row_sum(each: Tensor<3>) -> Tensor<2> {
-    each.sum_dim(2).squeeze_dim(2)
-}
-
-/// Σ over classes: `[n, c]` → `[n]`.
-fn class_sum(each: Tensor<2>) -> Tensor<1> {
+/// Σ over the last axis: `[p, d]` → `[p]`.
+fn row_sum(each: Tensor<2>) -> Tensor<1> {
     each.sum_dim(1).squeeze_dim(1)
 }

@@ -15,6 +15,8 @@ pub mod model;
 pub mod models;
 pub mod nets;
 pub mod noise;
+pub mod ops;
+pub mod pairs;
 pub mod predict;
 pub mod run;
 mod tensorboard;

@@ -2,21 +2,22 @@
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use halfmoon_pool::encode::Layout;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::loss::Loss;
 use crate::noise::Noise;
+use crate::ops::Index;
 use crate::train::Plan;
 
 /// One step's data: (x, y) from the labelled items, u from all of them.
 pub struct Batch {
     /// Labelled inputs: `[n, d]`.
     pub x: Tensor<2>,
-    /// Their classes, one-hot: `[n, c]`.
-    pub y: Tensor<2>,
+    /// Their classes: `[n]`.
+    pub y: Index,
     /// Inputs whose labels, if any, are not looked at: `[m, d]`.
     pub u: Tensor<2>,
     /// Size of the training set.
@@ -82,7 +83,7 @@ pub trait LogDensity {
 /// x ~ p(x | y).
 pub trait Sample {
     /// Classes `[n]` → inputs `[n, d]`, as a model sees them: grey values in [0, 1], standardised numbers.
-    fn sample(&self, y: &Tensor<1, Int>, noise: &mut Noise) -> Tensor<2>;
+    fn sample(&self, y: &Index, noise: &mut Noise) -> Tensor<2>;
 }
 
 /// E[z | x].

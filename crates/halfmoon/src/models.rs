@@ -16,7 +16,7 @@ macro_rules! registry {
 mod m2;
 mod supervised;
 
-pub use m2::{M2, M2Config, Preset, Weights};
+pub use m2::{M2, M2Config, Preset, Weights, elbo_x};
 pub use supervised::{Net, Supervised, SupervisedConfig};
 
 use crate::fit::{Entry, entry};

@@ -1,50 +1,46 @@
-//! Networks as conditional distributions: `q_z.given([x, y])` is q(z | x, y).
+//! Networks as conditional distributions: `q_z.given(pairs, [Row(x), Class])` is q(z | x, y).
 //!
-//! What a network is given are tensors `[n, k, width]` that broadcast against each other: rows
-//! `[n, 1, d]`, their own classes `[n, 1, c]`, or every class `[1, c, c]`. The first layer has a weight
-//! of its own for each of them, so a row's share is computed once and not once a class; the sum over
-//! classes costs the same as its equation says and no more.
+//! What a network is given belongs to a row, to a class or to a pair of both ([`Given`]). The first layer
+//! has a weight of its own for each of them, so a row's share is computed once and not once a class, and
+//! a class's share is a row of its weight; the sum over classes costs what its equation says and no more.
 
 mod conv;
+mod wide_resnet;
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{log_sigmoid, relu};
 use burn::tensor::{Device, Tensor};
 use halfmoon_pool::encode::Layout;
-use serde::{Deserialize, Serialize};
 
 pub use conv::ConvNet;
+pub use wide_resnet::{WideResNet, WideResNetConfig};
 
 use crate::dist::{Categorical, Mixed, Normal};
 use crate::noise::Noise;
+use crate::ops::{Index, activate, join, linear, pick};
+use crate::pairs::Pairs;
 
-/// What stands between two layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// max(t, 0)
-    Relu,
-    /// ln(1 + eᵗ), as Kingma et al. (2014) have it.
-    Softplus,
+pub use crate::ops::Activation;
+
+/// Variance of a weight times the layer's inputs, so that signals keep their size: 2 for ReLU and its like
+/// (He et al. 2015), 1 else.
+fn gain(activation: Activation) -> f64 {
+    match activation {
+        Activation::Relu | Activation::LeakyRelu | Activation::Elu | Activation::Silu => 2.0,
+        Activation::Softplus | Activation::Identity => 1.0,
+    }
 }
 
-impl Activation {
-    fn of<const D: usize>(self, t: Tensor<D>) -> Tensor<D> {
-        match self {
-            Activation::Relu => relu(t),
-            // The engine has −softplus(−t) as one operation with its own gradient.
-            Activation::Softplus => -log_sigmoid(-t),
-        }
-    }
-
-    /// Variance of a weight times the layer's inputs, so that signals keep their size: 2 for ReLU (He
-    /// et al. 2015), 1 else.
-    fn gain(self) -> f64 {
-        match self {
-            Activation::Relu => 2.0,
-            Activation::Softplus => 1.0,
-        }
-    }
+/// One of the things that a network is given.
+#[derive(Clone, Copy)]
+pub enum Given<'a> {
+    /// A vector a row, `[r, d]`: every pair of the row has it.
+    Row(&'a Tensor<2>),
+    /// A vector of something else that pairs share, `[s, d]`, and for each pair whose it has.
+    At(&'a Tensor<2>, &'a Index),
+    /// The class of each pair.
+    Class,
+    /// A vector a pair, `[p, d]`.
+    Pair(&'a Tensor<2>),
 }
 
 /// Shape of every network of a model: its hidden layers and what stands between them.
@@ -54,16 +50,6 @@ pub struct Hidden<'a> {
     pub widths: &'a [usize],
     /// What follows each of them.
     pub activation: Activation,
-}
-
-/// Rows as [`Normal`] and the others want them: `[n, d]` → `[n, 1, d]`.
-pub fn rows(x: &Tensor<2>) -> Tensor<3> {
-    x.clone().unsqueeze_dim(1)
-}
-
-/// Every class at once, to be broadcast over rows: `[1, c, c]`.
-pub fn every_class(classes: usize, like: &Tensor<2>) -> Tensor<3> {
-    Tensor::<2>::eye(classes, &like.device()).cast(like.dtype()).unsqueeze()
 }
 
 /// x W + b.
@@ -84,19 +70,16 @@ impl Linear {
 
     /// `[n, inputs]` → `[n, outputs]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.val()) + self.bias.val().unsqueeze()
+        self.then(Activation::Identity, x)
     }
 
-    /// `[n, k, inputs]` → `[n, k, outputs]`, as one product.
-    fn forward_grid(&self, x: Tensor<3>) -> Tensor<3> {
-        let [n, k, inputs] = x.dims();
-        let out = self.forward(x.reshape([n * k, inputs]));
-        let outputs = out.dims()[1];
-        out.reshape([n, k, outputs])
+    /// act(x W + b): `[n, inputs]` → `[n, outputs]`.
+    pub fn then(&self, activation: Activation, x: Tensor<2>) -> Tensor<2> {
+        linear(x, self.weight.val(), Some(self.bias.val()), activation)
     }
 }
 
-/// A first layer over several inputs: Σ_i x_i W_i + b, each product at its own size, then broadcast.
+/// A first layer over several inputs: act(Σ_i x_i W_i + b), each product at its own size.
 #[derive(Module, Debug)]
 struct JointLinear {
     weights: Vec<Param<Tensor<2>>>, // [width of input i, outputs]
@@ -111,15 +94,35 @@ impl JointLinear {
         JointLinear { weights, bias: zeros(outputs, noise.device()) }
     }
 
-    fn forward<const I: usize>(&self, inputs: [&Tensor<3>; I]) -> Tensor<3> {
-        assert_eq!(I, self.weights.len(), "one weight for each input");
-        let shares = inputs.iter().zip(&self.weights).map(|(x, weight)| {
-            let [n, k, width] = x.dims();
-            let outputs = weight.val().dims()[1];
-            (*x).clone().reshape([n * k, width]).matmul(weight.val()).reshape([n, k, outputs])
+    fn forward(&self, activation: Activation, pairs: &Pairs, inputs: &[Given]) -> Tensor<2> {
+        assert_eq!(inputs.len(), self.weights.len(), "one weight for each input");
+        let mut bias = Some(self.bias.val());
+        let mut share = |(input, weight): (&Given, &Param<Tensor<2>>)| -> (Tensor<2>, Option<Index>) {
+            let (bias, weight) = (bias.take(), weight.val());
+            let product = |x: &Tensor<2>, bias, weight| linear(x.clone(), weight, bias, Activation::Identity);
+            match *input {
+                Given::Row(x) => (product(x, bias, weight), Some(pairs.row().clone())),
+                Given::At(x, index) => (product(x, bias, weight), Some(index.clone())),
+                Given::Pair(x) => (product(x, bias, weight), None),
+                // A one-hot row times W is a row of W.
+                Given::Class => {
+                    let table = bias.map_or(weight.clone(), |bias| weight + bias.unsqueeze());
+                    (table, Some(pairs.class().clone()))
+                }
+            }
+        };
+        // The bias goes with the first share, at no cost where that is a product.
+        let mut order: Vec<_> = inputs.iter().zip(&self.weights).collect();
+        order.sort_by_key(|(input, _)| matches!(input, Given::Class));
+        let mut shares: Vec<_> = order.into_iter().map(&mut share).collect();
+        let (last, last_index) = shares.pop().expect("a network is given at least one input");
+        let sum = shares.into_iter().reduce(|(a, a_index), (b, b_index)| {
+            (join((a, a_index.as_ref()), (b, b_index.as_ref()), Activation::Identity), None)
         });
-        let sum = shares.reduce(|sum, share| sum + share).expect("a network is given at least one input");
-        sum + self.bias.val().unsqueeze()
+        match sum {
+            None => activate(activation, pick(last, last_index.as_ref())),
+            Some((sum, index)) => join((sum, index.as_ref()), (last, last_index.as_ref()), activation),
+        }
     }
 }
 
@@ -135,7 +138,7 @@ pub struct Trunk {
 impl Trunk {
     /// `inputs` are the widths of what the network is given, in the order of `given`.
     pub fn new(inputs: &[usize], hidden: &Hidden, noise: &mut Noise) -> Trunk {
-        let gain = hidden.activation.gain();
+        let gain = gain(hidden.activation);
         let layer =
             |pair: &[usize], noise: &mut Noise| Linear::new(pair[0], pair[1], (gain / pair[0] as f64).sqrt(), noise);
         Trunk {
@@ -145,10 +148,19 @@ impl Trunk {
         }
     }
 
-    /// `[n, k, width]` each, broadcast → `[n, k, last hidden width]`.
-    pub fn forward<const I: usize>(&self, inputs: [&Tensor<3>; I]) -> Tensor<3> {
-        let first = self.activation.of(self.first.forward(inputs));
-        self.hidden.iter().fold(first, |h, layer| self.activation.of(layer.forward_grid(h)))
+    /// → `[p, last hidden width]`, a row a pair.
+    pub fn forward(&self, pairs: &Pairs, inputs: &[Given]) -> Tensor<2> {
+        self.after(self.first.forward(self.activation, pairs, inputs))
+    }
+
+    /// The same for a network that is given one vector: `[n, width]` → `[n, last hidden width]`.
+    pub fn of(&self, x: &Tensor<2>) -> Tensor<2> {
+        let [weight] = &self.first.weights[..] else { panic!("this network is given more than one vector") };
+        self.after(linear(x.clone(), weight.val(), Some(self.first.bias.val()), self.activation))
+    }
+
+    fn after(&self, first: Tensor<2>) -> Tensor<2> {
+        self.hidden.iter().fold(first, |h, layer| layer.then(self.activation, h))
     }
 }
 
@@ -174,10 +186,18 @@ impl NormalNet {
         }
     }
 
-    /// The distribution under these inputs.
-    pub fn given<const I: usize>(&self, inputs: [&Tensor<3>; I]) -> Normal {
-        let h = self.trunk.forward(inputs);
-        Normal { mean: self.mean.forward_grid(h.clone()), log_var: self.log_var.forward_grid(h) }
+    /// The distribution of each pair under these inputs.
+    pub fn given<const I: usize>(&self, pairs: &Pairs, inputs: [Given; I]) -> Normal {
+        self.heads(self.trunk.forward(pairs, &inputs))
+    }
+
+    /// The distribution of each row, for a network that is given one vector `[n, d]`.
+    pub fn of(&self, x: &Tensor<2>) -> Normal {
+        self.heads(self.trunk.of(x))
+    }
+
+    fn heads(&self, h: Tensor<2>) -> Normal {
+        Normal { mean: self.mean.forward(h.clone()), log_var: self.log_var.forward(h) }
     }
 }
 
@@ -198,10 +218,9 @@ impl CategoricalNet {
         }
     }
 
-    /// The distribution under these rows `[n, d]`.
-    pub fn given(&self, x: &Tensor<2>) -> Categorical {
-        let h = self.trunk.forward([&rows(x)]);
-        Categorical { logits: self.logits.forward_grid(h).squeeze_dim(1) }
+    /// The distribution of each row `[n, d]`.
+    pub fn of(&self, x: &Tensor<2>) -> Categorical {
+        Categorical { logits: self.logits.forward(self.trunk.of(x)) }
     }
 }
 
@@ -227,9 +246,18 @@ impl MixedNet {
         }
     }
 
-    /// The distribution under these inputs.
-    pub fn given<const I: usize>(&self, inputs: [&Tensor<3>; I]) -> Mixed<'_> {
-        let outputs = self.out.forward_grid(self.trunk.forward(inputs));
+    /// The distribution of each pair under these inputs.
+    pub fn given<const I: usize>(&self, pairs: &Pairs, inputs: [Given; I]) -> Mixed<'_> {
+        self.likelihood(self.trunk.forward(pairs, &inputs))
+    }
+
+    /// The distribution of each row, for a network that is given one vector `[n, m]`.
+    pub fn of(&self, z: &Tensor<2>) -> Mixed<'_> {
+        self.likelihood(self.trunk.of(z))
+    }
+
+    fn likelihood(&self, h: Tensor<2>) -> Mixed<'_> {
+        let outputs = self.out.forward(h);
         // The floor stands on the parameter itself, so what is sampled and what is scored agree; below it
         // a column that hardly varies would draw the whole likelihood to itself.
         let log_var = self.log_var.as_ref().map(|log_var| log_var.val().clamp_min(LOG_VAR_FLOOR));

@@ -1,7 +1,6 @@
 //! The training loop, and what it is told.
 
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::{AdamConfig, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use halfmoon_pool::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::noise::Noise;
+use crate::ops::Adam;
 
 /// How to train.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,14 +83,9 @@ impl Plan {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the engine keeps the weight decay in f32")]
+    #[expect(clippy::cast_possible_truncation, reason = "parameters are f32")]
     fn optimizer(&self) -> ModuleOptimizer {
-        // Burn's default ε is 1e-5; the papers and PyTorch use 1e-8.
-        let adam = AdamConfig::new().with_epsilon(1e-8);
-        match self.weight_decay {
-            0.0 => adam.init(),
-            decay => adam.with_weight_decay(Some(WeightDecayConfig::new(decay as f32))).init(),
-        }
+        Adam { weight_decay: self.weight_decay as f32, ..Adam::default() }.init()
     }
 }
 

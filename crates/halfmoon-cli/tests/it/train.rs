@@ -189,3 +189,45 @@ fn settings_that_make_no_sense_are_mistakes_and_no_panics() {
     }
     place.train("pets.csv --label species --labels 20 --model m2 --set m2.train.unlabelled_rows=0");
 }
+
+/// Resident memory of a running program, in MB, where the system says so.
+fn resident_mb(process: &std::process::Child) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// What stayed behind of every step, a few kilobytes even, would be tens of megabytes after ten thousand.
+#[test]
+fn ten_thousand_steps_need_no_more_memory_than_two_thousand() {
+    if !cfg!(target_os = "linux") {
+        eprintln!("SKIPPED: memory is read from /proc, which only Linux has");
+        return;
+    }
+    let place = Place::new();
+    let line = "train digits --labels 50 --model m2 --steps 10000 --out run --set m2.hidden=[8] --set m2.latent=2 \
+                --set m2.train.unlabelled_rows=10";
+    let mut process = place.command(line.split_whitespace()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let steps = || {
+        let log = std::fs::read_to_string(place.path("run/m2/log.jsonl")).unwrap_or_default();
+        let last = log.lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        last.and_then(|line| line["step"].as_u64()).unwrap_or(0)
+    };
+    let mut early = None;
+    let mut late = 0.0;
+    while process.try_wait().unwrap().is_none() {
+        let step = steps();
+        if let Some(now) = resident_mb(&process) {
+            if step >= 2000 {
+                early.get_or_insert(now);
+            }
+            if step >= 9000 {
+                late = now;
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let early = early.expect("the log shows steps as they are made");
+    assert!(late > 0.0, "the last steps were seen");
+    assert!(late - early < 4.0, "{early} MB after 2,000 steps, {late} MB after 9,000");
+}

@@ -16,14 +16,18 @@
 //! published programs differ by a factor of 600 in what one of them calls α.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
+use crate::dist::Categorical;
 use crate::loss::Loss;
 use crate::model::{Batch, Counts, Encode, LogDensity, Model, ModelConfig, Sample};
-use crate::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet, every_class, rows};
+use crate::nets::Given::{Class, Pair, Row};
+use crate::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet};
 use crate::noise::Noise;
+use crate::ops::Index;
+use crate::pairs::Pairs;
 use crate::train::{Decay, Plan};
 
 /// Hyper-parameters of [`M2`].
@@ -181,23 +185,31 @@ impl Model for M2 {
 
     fn loss(&self, Batch { x, y, u, counts }: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
         let weights = self.config.weights(*counts);
-        let loss = Loss::default();
-        let loss = match u.dims() {
-            [0, _] => loss,
-            _ => loss.weigh("unlabelled", weights.unlabelled, -self.elbo_x(u, noise).mean()),
-        };
-        if counts.labelled == 0 {
-            return loss;
+        let ([n, _], [m, _]) = (x.dims(), u.dims());
+        // One pass for all rows: the labelled ones under their class, the others under every class.
+        let pairs = Pairs::own(y).then(&Pairs::every_class(m, self.classes));
+        let rows = Tensor::cat(vec![x.clone(), u.clone()], 0);
+        let elbo_xy = self.elbo_xy(&rows, &pairs, noise);
+        let logits = self.classify(&rows);
+        let mut loss = Loss::default();
+        if m > 0 {
+            let q_y = Categorical { logits: logits.clone().slice_dim(0, n..n + m) };
+            let elbo_xy = elbo_xy.clone().slice_dim(0, n..n + m * self.classes).reshape([m, self.classes]);
+            loss = loss.weigh("unlabelled", weights.unlabelled, -elbo_x(&q_y, elbo_xy).mean());
         }
-        loss.weigh("labelled", weights.labelled, -self.elbo_xy(x, &rows(y), noise).mean()).weigh(
-            "classify",
-            weights.classify,
-            -self.q_y.given(x).log_prob(y).mean(),
-        )
+        if n > 0 {
+            let q_y = Categorical { logits: logits.slice_dim(0, 0..n) };
+            loss = loss.weigh("labelled", weights.labelled, -elbo_xy.slice_dim(0, 0..n).mean()).weigh(
+                "classify",
+                weights.classify,
+                -q_y.log_prob(y).mean(),
+            );
+        }
+        loss
     }
 
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
-        self.q_y.given(x).logits
+        self.q_y.of(x).logits
     }
 
     fn as_log_density(&self) -> Option<&dyn LogDensity> {
@@ -214,19 +226,11 @@ impl Model for M2 {
 }
 
 impl M2 {
-    /// −𝓛(x, y), equation 6: a lower bound on log p(x, y), `[n, k]` for rows `[n, d]` and their own
-    /// class `[n, 1, c]` (k = 1) or every class `[1, c, c]` (k = c).
-    pub fn elbo_xy(&self, x: &Tensor<2>, y: &Tensor<3>, noise: &mut Noise) -> Tensor<2> {
-        let x = rows(x);
-        let q_z = self.q_z.given([&x, y]);
-        let p_x = self.p_x.given([y, &q_z.rsample(noise)]);
-        p_x.log_prob(&x) + self.log_p_y() - q_z.kl_to_standard()
-    }
-
-    /// −𝓤(x), equation 7: a lower bound on log p(x), `[n]`.
-    pub fn elbo_x(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<1> {
-        let q_y = self.q_y.given(x);
-        q_y.expect(self.elbo_xy(x, &every_class(self.classes, x), noise)) + q_y.entropy()
+    /// −𝓛(x, y), equation 6: a lower bound on log p(x, y) of each pair of a row x `[r, d]` and a class: `[p]`.
+    pub fn elbo_xy(&self, x: &Tensor<2>, pairs: &Pairs, noise: &mut Noise) -> Tensor<1> {
+        let q_z = self.q_z.given(pairs, [Row(x), Class]);
+        let p_x = self.p_x.given(pairs, [Class, Pair(&q_z.rsample(noise))]);
+        p_x.log_prob(x, Some(pairs.row())) + self.log_p_y() - q_z.kl_to_standard()
     }
 
     fn log_p_y(&self) -> f64 {
@@ -234,29 +238,33 @@ impl M2 {
     }
 }
 
+/// −𝓤(x), equation 7: a lower bound on log p(x), `[n]`, from −𝓛(x, y) of every class `[n, c]`.
+pub fn elbo_x(q_y: &Categorical, elbo_xy: Tensor<2>) -> Tensor<1> {
+    q_y.expect(elbo_xy) + q_y.entropy()
+}
+
 impl LogDensity for M2 {
     /// −𝓛(x, ŷ) at the likeliest class ŷ: equation 7 with all of q(y) on ŷ, so a lower bound on
     /// log p(x) as well, at a c-th of the cost.
     fn log_density(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<1> {
-        let likeliest = self.q_y.given(x).mode();
-        self.elbo_xy(x, &rows(&likeliest), noise).squeeze_dim(1)
+        let likeliest = self.q_y.of(x).mode();
+        self.elbo_xy(x, &Pairs::own(&likeliest), noise)
     }
 }
 
 impl Sample for M2 {
-    fn sample(&self, y: &Tensor<1, Int>, noise: &mut Noise) -> Tensor<2> {
-        let n = y.dims()[0];
-        let z = noise.normal([n, 1, self.latent]);
-        let y = y.clone().one_hot::<2>(self.classes).float();
-        self.p_x.given([&rows(&y), &z]).mean().squeeze_dim(1)
+    fn sample(&self, y: &Index, noise: &mut Noise) -> Tensor<2> {
+        let z = noise.normal([y.len(), self.latent]);
+        self.p_x.given(&Pairs::own(y), [Class, Pair(&z)]).mean()
     }
 }
 
 impl Encode for M2 {
     /// Σ_y q(y | x) E[z | x, y].
     fn encode(&self, x: &Tensor<2>) -> Tensor<2> {
-        let q_y = self.q_y.given(x).log_probs().exp().unsqueeze_dim::<3>(2);
-        let means = self.q_z.given([&rows(x), &every_class(self.classes, x)]).mean;
-        (means * q_y).sum_dim(1).squeeze_dim(1)
+        let n = x.dims()[0];
+        let q_y = self.q_y.of(x).log_probs().exp().unsqueeze_dim::<3>(2);
+        let means = self.q_z.given(&Pairs::every_class(n, self.classes), [Row(x), Class]).mean;
+        (means.reshape([n, self.classes, self.latent]) * q_y).sum_dim(1).squeeze_dim(1)
     }
 }

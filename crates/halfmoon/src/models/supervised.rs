@@ -106,7 +106,7 @@ impl Model for Supervised {
 
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
         match (&self.mlp, &self.conv) {
-            (Some(mlp), _) => mlp.given(x).logits,
+            (Some(mlp), _) => mlp.of(x).logits,
             (None, Some(conv)) => conv.forward(x.clone()),
             (None, None) => unreachable!("`init` makes one of the two"),
         }

@@ -1,12 +1,49 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use halfmoon_pool::dataset::ImageShape;
 
-use super::Linear;
+use super::{Linear, zeros};
 use crate::noise::Noise;
+use crate::ops::{Activation, ConvOptions, activate, conv2d};
+
+/// A convolution with its weights.
+#[derive(Module, Debug)]
+pub(super) struct Convolution {
+    weight: Param<Tensor<4>>, // [outputs, inputs, size, size]
+    bias: Param<Tensor<1>>,
+    #[module(skip)]
+    options: ConvOptions,
+}
+
+impl Convolution {
+    /// A square kernel, with a border of zeros that keeps the size of the image at stride 1. Weights
+    /// 𝒩(0, gain / fan-in), bias 0.
+    pub(super) fn new(
+        [inputs, outputs]: [usize; 2],
+        size: usize,
+        stride: usize,
+        gain: f64,
+        noise: &mut Noise,
+    ) -> Convolution {
+        let std_dev = (gain / (size * size * inputs) as f64).sqrt();
+        Convolution {
+            weight: Param::from_tensor(noise.normal([outputs, inputs, size, size]) * std_dev),
+            bias: zeros(outputs, noise.device()),
+            options: ConvOptions { stride: [stride; 2], padding: [size / 2; 2] },
+        }
+    }
+
+    /// The convolution of before(x): `[n, inputs, height, width]` → `[n, outputs, …]`.
+    pub(super) fn forward(&self, before: Activation, x: Tensor<4>) -> Tensor<4> {
+        conv2d(before, x, self.weight.val(), Some(self.bias.val()), self.options)
+    }
+}
+
+/// Rows `[n, height · width · channels]` as images `[n, channels, height, width]`.
+pub(super) fn images(x: Tensor<2>, shape: ImageShape) -> Tensor<4> {
+    let ImageShape { height, width, channels, .. } = shape;
+    x.reshape([-1, height as i64, width as i64, channels as i64]).permute([0, 3, 1, 2])
+}
 
 /// A small convolutional classifier for pictures: 3×3 convolutions that halve the size, then one
 /// dense layer. It takes rows like every other network and reshapes them at its own door.
@@ -25,7 +62,7 @@ impl ConvNet {
         let (mut inputs, mut height, mut width) = (shape.channels, shape.height, shape.width);
         let mut convolutions = Vec::new();
         for &outputs in channels {
-            convolutions.push(Convolution::new(inputs, outputs, noise));
+            convolutions.push(Convolution::new([inputs, outputs], 3, 2, 2.0, noise));
             (inputs, height, width) = (outputs, height.div_ceil(2), width.div_ceil(2));
         }
         let flat = inputs * height * width;
@@ -39,31 +76,12 @@ impl ConvNet {
 
     /// `[n, height · width · channels]` → logits `[n, classes]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let n = x.dims()[0];
-        let ImageShape { height, width, channels, .. } = self.shape;
-        let pixels = x.reshape([n, height, width, channels]).permute([0, 3, 1, 2]);
-        let features = self.convolutions.iter().fold(pixels, |h, convolution| relu(convolution.forward(h)));
-        self.logits.forward(relu(self.dense.forward(features.flatten(1, 3))))
-    }
-}
-
-/// 3×3, stride 2, a border of one zero.
-#[derive(Module, Debug)]
-struct Convolution {
-    weight: Param<Tensor<4>>, // [outputs, inputs, 3, 3]
-    bias: Param<Tensor<1>>,
-}
-
-impl Convolution {
-    fn new(inputs: usize, outputs: usize, noise: &mut Noise) -> Convolution {
-        let std_dev = (2.0 / (9 * inputs) as f64).sqrt();
-        Convolution {
-            weight: Param::from_tensor(noise.normal([outputs, inputs, 3, 3]) * std_dev),
-            bias: Param::from_tensor(Tensor::zeros([outputs], noise.device())),
+        let mut h = images(x, self.shape);
+        let mut before = Activation::Identity;
+        for convolution in &self.convolutions {
+            h = convolution.forward(before, h);
+            before = Activation::Relu;
         }
-    }
-
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        conv2d(x, self.weight.val(), Some(self.bias.val()), ConvOptions::new([2, 2], [1, 1], [1, 1], 1))
+        self.logits.forward(self.dense.then(Activation::Relu, activate(before, h).flatten(1, 3)))
     }
 }

@@ -1,10 +1,11 @@
 //! What must hold for every model, by walking the registry.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Device;
 use halfmoon::fit::{Entry, Task};
 use halfmoon::model::{Batch, Counts, Model, ModelConfig};
 use halfmoon::models::{BASELINE, MODELS, ModelVisitor, visit_models};
 use halfmoon::noise::Noise;
+use halfmoon::ops::without_kernels;
 use halfmoon::predict::Trained;
 use halfmoon::{Checkpoint, tensor};
 use halfmoon_pool::Dataset;
@@ -160,6 +161,18 @@ fn the_number_of_threads_changes_nothing_but_rounding() {
 }
 
 #[test]
+fn kernels_change_nothing_but_rounding_in_a_hundred_steps() {
+    everywhere(|entry, dataset| {
+        let settings = settings(entry, &["hidden=[64]", "train.steps=100"]);
+        let trace = || fit(entry, &settings, dataset, 1).2.totals;
+        let (by_kernels, by_engine) = (trace(), without_kernels(trace));
+        for (step, (one, two)) in by_kernels.iter().zip(&by_engine).enumerate() {
+            assert!((one - two).abs() <= 1e-4 * one.abs(), "{} step {step}: {one} and {two}", entry.name);
+        }
+    });
+}
+
+#[test]
 fn an_interrupted_run_ends_with_the_numbers_of_an_uninterrupted_one() {
     everywhere(|entry, dataset| {
         let (settings, device) = (settings(entry, &SMALL), Device::flex());
@@ -236,7 +249,7 @@ fn capabilities<C: ModelConfig>(dataset: &Dataset) {
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let inputs = encoding.encode(&dataset.inputs, &rows);
     let x = tensor(inputs.clone(), &device);
-    let y = Tensor::<2>::eye(2, &device).repeat_dim(0, 60);
+    let y = (0..120).map(|row| row % 2).collect();
     let batch = Batch { x: x.clone(), y, u: x.clone(), counts: Counts { labelled: 120, unlabelled: 120 } };
     let loss = model.loss(&batch, &mut Default::default(), &mut Noise::new(1, 1, &device));
     let gradients = gradients(&model, &loss.total().backward());
@@ -247,8 +260,7 @@ fn capabilities<C: ModelConfig>(dataset: &Dataset) {
     }
     assert_eq!(model.classify(&x).dims(), [120, 2]);
     if let Some(samples) = model.as_sample() {
-        let y = Tensor::<1, Int>::from_data([0, 1, 1], &device);
-        let drawn = samples.sample(&y, &mut Noise::new(1, 2, &device));
+        let drawn = samples.sample(&[0, 1, 1].into(), &mut Noise::new(1, 2, &device));
         assert_eq!(drawn.dims(), [3, layout.width()], "{}", C::NAME);
         assert!(numbers(&drawn).iter().all(|value| value.is_finite()));
     }

@@ -5,16 +5,17 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use halfmoon::dist::{Bernoulli, Categorical, Normal};
 use halfmoon::model::{LogDensity, Model, ModelConfig};
-use halfmoon::models::{M2, M2Config};
-use halfmoon::nets::{Activation, Linear, every_class, rows};
+use halfmoon::models::{M2, M2Config, elbo_x};
+use halfmoon::nets::{Activation, Linear};
 use halfmoon::noise::Noise;
+use halfmoon::pairs::Pairs;
 use halfmoon_pool::encode::Layout;
 
 use crate::support::{assert_close, device, matrix, numbers, with_parameters};
 
 fn normal(mean: &[f64], variance: &[f64], device: &Device) -> Normal {
     let row = |numbers: Vec<f64>| {
-        let shape = [1, 1, numbers.len()];
+        let shape = [1, numbers.len()];
         Tensor::from_data(TensorData::new(numbers, shape), (device, DType::F64))
     };
     Normal { mean: row(mean.to_vec()), log_var: row(variance.iter().map(|v| v.ln()).collect()) }
@@ -39,7 +40,7 @@ fn kl_of_gaussians_is_the_closed_form() {
 fn kl_of_gaussians_is_never_negative() {
     let device = device();
     let mut noise = Noise::new(1, 0, &device).with_dtype(DType::F64);
-    let mut draw = || Normal { mean: noise.normal([100_000, 1, 1]), log_var: noise.normal([100_000, 1, 1]) };
+    let mut draw = || Normal { mean: noise.normal([100_000, 1]), log_var: noise.normal([100_000, 1]) };
     let (p, q) = (draw(), draw());
     assert!(numbers(&p.kl(&q)).iter().all(|&kl| kl >= 0.0));
     assert!(numbers(&p.kl_to_standard()).iter().all(|&kl| kl >= 0.0));
@@ -48,13 +49,13 @@ fn kl_of_gaussians_is_never_negative() {
 #[test]
 fn bernoulli_from_logits_is_exact_at_every_size() {
     let device = device();
-    let each = |numbers: &[f64]| -> Tensor<3> {
-        let shape = [numbers.len(), 1, 1];
+    let each = |numbers: &[f64]| -> Tensor<2> {
+        let shape = [numbers.len(), 1];
         Tensor::from_data(TensorData::new(numbers.to_vec(), shape), (&device, DType::F64))
     };
     let logits = each(&[2.0, -1.0, 0.0, 30.0, -40.0, 100.0]).require_grad();
     let x = each(&[1.0, 0.0, 0.5, 1.0, 1.0, 0.2]);
-    let log_prob = Bernoulli { logits: logits.clone() }.log_prob(&x);
+    let log_prob = Bernoulli { logits: logits.clone() }.log_prob(&x, None);
     let expected = [-0.126_928_011_0, -0.313_261_687_5, -0.693_147_180_6, -9.357e-14, -40.0, -80.0];
     for (found, expected) in numbers(&log_prob).into_iter().zip(expected) {
         assert_close(found, expected, 1e-9);
@@ -69,9 +70,9 @@ fn bernoulli_from_logits_is_exact_at_every_size() {
 #[test]
 fn bernoulli_from_huge_logits_is_finite_in_f32() {
     let device = device();
-    let logits = Tensor::<3>::from_data([[[1e4f32, -1e4, 1e4, -1e4]]], &device).require_grad();
-    let x = Tensor::<3>::from_data([[[1.0f32, 0.0, 0.0, 1.0]]], &device);
-    let log_prob = Bernoulli { logits: logits.clone() }.log_prob(&x);
+    let logits = Tensor::<2>::from_data([[1e4f32, -1e4, 1e4, -1e4]], &device).require_grad();
+    let x = Tensor::<2>::from_data([[1.0f32, 0.0, 0.0, 1.0]], &device);
+    let log_prob = Bernoulli { logits: logits.clone() }.log_prob(&x, None);
     assert_close(only(&log_prob), -2e4, 1e-6);
     let gradient = logits.grad(&log_prob.sum().backward()).unwrap();
     assert_eq!(numbers(&gradient), [0.0, 0.0, -1.0, 1.0]);
@@ -91,17 +92,18 @@ impl LinearGaussian {
         LinearGaussian { w, b: matrix([[0.5, -1.0, 0.25]], &device), device }
     }
 
-    /// log p(x | z) of draws z `[n, 1, 2]`: `[n, 1]`.
-    fn log_likelihood(&self, x: &Tensor<3>, z: &Tensor<3>) -> Tensor<2> {
-        let mean = rows(&(z.clone().squeeze_dim::<2>(1).matmul(self.w.clone()) + self.b.clone()));
+    /// log p(x | z) of draws z `[n, 2]`: `[n]`.
+    fn log_likelihood(&self, x: &Tensor<2>, z: &Tensor<2>) -> Tensor<1> {
+        let mean = z.clone().matmul(self.w.clone()) + self.b.clone();
         let log_var = mean.zeros_like() + 0.5f64.ln();
         Normal { mean, log_var }.log_prob(x)
     }
 
     /// The mean and the standard error of a million sampled bounds.
-    fn sampled_elbo(&self, x: &Tensor<3>, q: &Normal) -> (f64, f64) {
+    fn sampled_elbo(&self, x: &Tensor<2>, q: &Normal) -> (f64, f64) {
         let draws = 1_000_000;
-        let spread = Normal { mean: q.mean.clone().repeat_dim(0, draws), log_var: q.log_var.clone() };
+        let [mean, log_var] = [&q.mean, &q.log_var].map(|of| of.clone().repeat_dim(0, draws));
+        let spread = Normal { mean, log_var };
         let z = spread.rsample(&mut Noise::new(3, 0, &self.device).with_dtype(DType::F64));
         let elbo = numbers(&(self.log_likelihood(x, &z) - q.kl_to_standard()));
         let mean = elbo.iter().sum::<f64>() / draws as f64;
@@ -115,7 +117,7 @@ const LOG_P_X: f64 = -5.040_618_414_1;
 #[test]
 fn the_bound_is_log_p_x_at_the_exact_posterior_whatever_is_drawn() {
     let model = LinearGaussian::new();
-    let x = rows(&matrix([[1.2, -0.3, 2.0]], &model.device));
+    let x = matrix([[1.2, -0.3, 2.0]], &model.device);
     let q = normal(&[0.589_473_684_210_526_3, 0.127_272_727_272_727_3], &[1.0 / 19.0, 1.0 / 11.0], &model.device);
     let prior = normal(&[0.0, 0.0], &[1.0, 1.0], &model.device);
     let mut noise = Noise::new(2, 0, &model.device).with_dtype(DType::F64);
@@ -129,7 +131,7 @@ fn the_bound_is_log_p_x_at_the_exact_posterior_whatever_is_drawn() {
 #[test]
 fn the_sampled_bound_agrees_with_the_analytic_one_and_stays_below_log_p_x() {
     let model = LinearGaussian::new();
-    let x = rows(&matrix([[1.2, -0.3, 2.0]], &model.device));
+    let x = matrix([[1.2, -0.3, 2.0]], &model.device);
     let cases = [
         (normal(&[0.0, 0.0], &[1.0, 1.0], &model.device), -19.759_594_828_8),
         (normal(&[0.5, 0.0], &[0.1, 0.1], &model.device), -5.337_179_921_8),
@@ -150,12 +152,12 @@ struct LinearVae {
 }
 
 impl LinearVae {
-    fn elbo(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<2> {
-        let mean = rows(&self.mean.forward(x.clone()));
+    fn elbo(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<1> {
+        let mean = self.mean.forward(x.clone());
         let q = Normal { log_var: mean.zeros_like() + self.log_var.val().unsqueeze(), mean };
-        let decoded = rows(&self.decoder.forward(q.rsample(noise).squeeze_dim(1)));
+        let decoded = self.decoder.forward(q.rsample(noise));
         let p = Normal { log_var: decoded.zeros_like() + 0.5f64.ln(), mean: decoded };
-        p.log_prob(&rows(x)) - q.kl_to_standard()
+        p.log_prob(x) - q.kl_to_standard()
     }
 }
 
@@ -279,13 +281,16 @@ fn m2_gives_the_known_answers_of_a_model_it_can_represent() {
         (Q::Prior, [10.805_512_123_5, 5.205_512_123_5], 7.312_364_942_9),
     ] {
         let m2 = known_m2(q);
-        let per_class = numbers(&m2.elbo_xy(&x, &every_class(2, &x), &mut plus_and_minus_one(2)));
+        let every = Pairs::every_class(2, 2);
+        let per_class = numbers(&m2.elbo_xy(&x, &every, &mut plus_and_minus_one(2)));
         assert_close(-mean(per_class.clone(), 0, 2), l[0], 1e-9);
         assert_close(-mean(per_class, 1, 2), l[1], 1e-9);
-        let labelled =
-            numbers(&m2.elbo_xy(&x, &rows(&matrix([[0.0, 1.0], [0.0, 1.0]], &device)), &mut plus_and_minus_one(1)));
+        let own = Pairs::own(&[1, 1].into());
+        let labelled = numbers(&m2.elbo_xy(&x, &own, &mut plus_and_minus_one(1)));
         assert_close(-mean(labelled, 0, 1), l[1], 1e-9);
-        let unlabelled = numbers(&m2.elbo_x(&x, &mut plus_and_minus_one(2)));
+        let q_y = Categorical { logits: m2.classify(&x) };
+        let elbo_xy = m2.elbo_xy(&x, &every, &mut plus_and_minus_one(2)).reshape([2, 2]);
+        let unlabelled = numbers(&elbo_x(&q_y, elbo_xy));
         assert_close(-mean(unlabelled, 0, 1), u, 1e-9);
     }
     let posterior = numbers(&Categorical { logits: known_m2(Q::Exact).classify(&x) }.log_probs());

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, TensorData};
+use halfmoon::dist::Categorical;
 use halfmoon::model::{Batch, Counts, Model, ModelConfig};
-use halfmoon::models::{M2Config, Preset};
-use halfmoon::nets::{Activation, every_class, rows};
+use halfmoon::models::{M2Config, Preset, elbo_x};
+use halfmoon::nets::Activation;
 use halfmoon::noise::Noise;
+use halfmoon::ops::Index;
+use halfmoon::pairs::Pairs;
 use halfmoon_pool::encode::Layout;
 use serde::Deserialize;
 
@@ -49,6 +52,12 @@ impl Numbers {
     fn matrix(&self) -> Tensor<2> {
         let data = TensorData::new(self.data.clone(), [self.shape[0], self.shape[1]]);
         Tensor::from_data(data, (&device(), DType::F64))
+    }
+
+    /// Of one-hot rows, the class of each.
+    fn classes(&self) -> Index {
+        let class = |row: &[f64]| row.iter().position(|&one| one == 1.0).unwrap() as u32;
+        self.data.chunks(self.shape[1]).map(class).collect()
     }
 
     fn noise(&self) -> Noise {
@@ -107,22 +116,23 @@ fn compare(case: &Case) {
     });
     assert_eq!(used, case.weights.len());
 
-    let (x, y, u) = (case.x.matrix(), case.y.matrix(), case.u.matrix());
+    let (x, y, u) = (case.x.matrix(), case.y.classes(), case.u.matrix());
     let expected = &case.expected;
     let agree = |found: &[f64], expected: &[f64]| {
         assert_eq!(found.len(), expected.len());
         found.iter().zip(expected).for_each(|(&found, &expected)| assert_close(found, expected, 1e-10));
     };
-    agree(&numbers(&-model.elbo_xy(&x, &rows(&y), &mut case.eps_l.noise())), &expected.labelled);
-    let per_class = -model.elbo_xy(&u, &every_class(size("c"), &u), &mut case.eps_u.noise());
-    agree(&numbers(&per_class), &expected.per_class.concat());
-    agree(&numbers(&-model.elbo_x(&u, &mut case.eps_u.noise())), &expected.unlabelled);
-    let logits = halfmoon::dist::Categorical { logits: model.classify(&x) };
-    agree(&numbers(&-logits.log_prob(&y)), &expected.classify);
+    let (r, c) = (size("r"), size("c"));
+    agree(&numbers(&-model.elbo_xy(&x, &Pairs::own(&y), &mut case.eps_l.noise())), &expected.labelled);
+    let per_class = model.elbo_xy(&u, &Pairs::every_class(r, c), &mut case.eps_u.noise());
+    agree(&numbers(&-per_class.clone()), &expected.per_class.concat());
+    let q_y = Categorical { logits: model.classify(&u) };
+    agree(&numbers(&-elbo_x(&q_y, per_class.reshape([r, c]))), &expected.unlabelled);
+    agree(&numbers(&-Categorical { logits: model.classify(&x) }.log_prob(&y)), &expected.classify);
 
-    // The loss draws for the unlabelled rows first, then for the labelled ones.
-    let noise = [case.eps_u.data.clone(), case.eps_l.data.clone()].concat();
-    let batch = Batch { x, y, u, counts: Counts { labelled: size("n"), unlabelled: size("r") } };
+    // The loss draws for the labelled rows first, then for the unlabelled ones.
+    let noise = [case.eps_l.data.clone(), case.eps_u.data.clone()].concat();
+    let batch = Batch { x, y, u, counts: Counts { labelled: size("n"), unlabelled: r } };
     let mut noise = Noise::recorded(noise, &device()).with_dtype(DType::F64);
     let total = model.loss(&batch, &mut (), &mut noise).total();
     assert_close(numbers(&total)[0], expected.total, 1e-10);

@@ -10,4 +10,6 @@ mod digits;
 mod exact;
 mod golden;
 mod gradients;
+mod ops;
+mod savings;
 mod support;

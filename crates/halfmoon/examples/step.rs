@@ -1,0 +1,200 @@
+//! One workload of the comparison with PyTorch, timed on request: `bench/compare.py` runs it in turns with
+//! `bench/torch_step.py`, which does the same work and speaks the same lines.
+//!
+//! ```text
+//! cargo run --release -p halfmoon --example step -- vae-100 2
+//! ```
+//!
+//! prints a line when it is ready, and then, for every number on standard input, the seconds that each of
+//! that many iterations took.
+
+#![allow(clippy::print_stdout, reason = "the answers go to standard output")]
+
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Distribution, Tensor};
+use halfmoon::dist::Categorical;
+use halfmoon::loss::Loss;
+use halfmoon::model::{Batch, Counts, Model, ModelConfig};
+use halfmoon::models::{M2, M2Config};
+use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet, WideResNet, WideResNetConfig};
+use halfmoon::noise::Noise;
+use halfmoon::ops::{Adam, Index, count_macs, linear};
+use halfmoon_pool::dataset::ImageShape;
+use halfmoon_pool::encode::Layout;
+use serde_json::json;
+
+const PIXELS: usize = 784;
+const CLASSES: usize = 10;
+
+/// Something to do over and over.
+type Workload = Box<dyn FnMut()>;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [name, threads] = &arguments[..] else {
+        eprintln!("usage: step WORKLOAD THREADS");
+        std::process::exit(2);
+    };
+    // The pool is made before its first use: afterwards its size is settled.
+    let threads: usize = threads.parse().expect("THREADS is a number");
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is made once");
+    let Some(mut workload) = workload(name) else {
+        eprintln!(
+            "no workload {name}: vae-ROWS, m2-HIDDEN-LABELLED+UNLABELLED, wrn-forward, wrn-input, wrn-step, predict, matmul"
+        );
+        std::process::exit(2);
+    };
+    let ((), macs) = count_macs(&mut workload);
+    workload();
+    answer(&json!({"ready": true, "macs": macs}));
+    for line in std::io::stdin().lock().lines() {
+        let count: usize = line.expect("text").trim().parse().expect("a number of iterations");
+        let seconds: Vec<f64> = (0..count)
+            .map(|_| {
+                let started = Instant::now();
+                workload();
+                started.elapsed().as_secs_f64()
+            })
+            .collect();
+        answer(&json!({"seconds": seconds}));
+    }
+    answer(&json!({"peak_mb": peak_mb()}));
+}
+
+fn answer(line: &serde_json::Value) {
+    println!("{line}");
+    std::io::stdout().flush().expect("somebody reads");
+}
+
+fn peak_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}
+
+fn workload(name: &str) -> Option<Workload> {
+    let device = Device::flex().autodiff();
+    match name.split('-').collect::<Vec<_>>()[..] {
+        ["vae", rows] => Some(vae(rows.parse().ok()?, &device)),
+        ["m2", .., rows] => {
+            let (labelled, unlabelled) = rows.split_once('+')?;
+            let hidden: Option<Vec<usize>> =
+                name.split('-').skip(1).take_while(|part| *part != rows).map(|width| width.parse().ok()).collect();
+            Some(m2(hidden?, labelled.parse().ok()?, unlabelled.parse().ok()?, &device))
+        }
+        ["wrn", "forward"] => {
+            let (model, x, _) = wide_resnet(&device);
+            let (model, x) = (model.valid(), x.inner());
+            Some(Box::new(move || sync(&model.forward(x.clone()))))
+        }
+        ["wrn", "input"] => {
+            let (model, x, _) = wide_resnet(&device);
+            let (model, x) = (model.no_grad(), x.require_grad());
+            Some(Box::new(move || {
+                let energy = model.forward(x.clone()).exp().sum_dim(1).log().sum();
+                sync(&x.grad(&energy.backward()).expect("the energy depends on x"));
+            }))
+        }
+        ["wrn", "step"] => {
+            let (model, x, y) = wide_resnet(&device);
+            let loss = move |model: &WideResNet| -Categorical { logits: model.forward(x.clone()) }.log_prob(&y).mean();
+            Some(training(model, loss))
+        }
+        ["predict"] => {
+            let hidden = Hidden { widths: &[500, 500], activation: Activation::Relu };
+            let model = CategoricalNet::new(PIXELS, &hidden, CLASSES, &mut Noise::new(1, 0, &device)).valid();
+            let x = uniform([10_000, PIXELS], &device.inner());
+            Some(Box::new(move || sync(&softmax(model.of(&x).logits, 1))))
+        }
+        ["matmul"] => {
+            let (a, b) = (uniform([1024, 1024], &device.clone().inner()), uniform([1024, 1024], &device.inner()));
+            Some(Box::new(move || sync(&linear(a.clone(), b.clone(), None, Activation::Identity))))
+        }
+        _ => None,
+    }
+}
+
+/// A VAE 784-500-500-50 with Bernoulli likelihood: equation 10 of Kingma and Welling (2014).
+#[derive(Module, Debug)]
+struct Vae {
+    q_z: NormalNet,
+    p_x: MixedNet,
+}
+
+fn vae(rows: usize, device: &Device) -> Workload {
+    let hidden = Hidden { widths: &[500, 500], activation: Activation::Softplus };
+    let mut noise = Noise::new(1, 0, device);
+    let model = Vae {
+        q_z: NormalNet::new(&[PIXELS], &hidden, 50, &mut noise),
+        p_x: MixedNet::new(&[50], &hidden, &pixels(), &mut noise),
+    };
+    let x = uniform([rows, PIXELS], device);
+    let (device, mut step) = (device.clone(), 0);
+    training(model, move |model: &Vae| {
+        step += 1;
+        let q_z = model.q_z.of(&x);
+        let z = q_z.rsample(&mut Noise::new(2, step, &device));
+        -(model.p_x.of(&z).log_prob(&x, None) - q_z.kl_to_standard()).mean()
+    })
+}
+
+fn m2(hidden: Vec<usize>, labelled: usize, unlabelled: usize, device: &Device) -> Workload {
+    let config = M2Config { hidden, ..M2Config::default() };
+    let mut model: Option<M2> = Some(config.init(&pixels(), CLASSES, &mut Noise::new(1, 0, device)));
+    let batch = Batch {
+        x: uniform([labelled, PIXELS], device),
+        y: (0..labelled as u32).map(|row| row % CLASSES as u32).collect(),
+        u: uniform([unlabelled, PIXELS], device),
+        counts: Counts { labelled, unlabelled },
+    };
+    let (device, mut optimizer, mut step) = (device.clone(), Adam::default().init(), 0);
+    Box::new(move || {
+        step += 1;
+        let loss: Loss;
+        let before = model.take().expect("put back below");
+        let after;
+        (after, loss) = before.step(&batch, &mut (), &mut Noise::new(2, step, &device), &mut optimizer, 1e-3);
+        model = Some(after);
+        black_box(loss.values());
+    })
+}
+
+fn wide_resnet(device: &Device) -> (WideResNet, Tensor<2>, Index) {
+    let shape = ImageShape { height: 32, width: 32, channels: 3, white: 255.0 };
+    let config = WideResNetConfig { depth: 10, width: 2 };
+    let model = WideResNet::new(config, shape, CLASSES, &mut Noise::new(1, 0, device));
+    (model, uniform([64, 3 * 32 * 32], device), (0..64).map(|row| row % CLASSES as u32).collect())
+}
+
+/// Steps of Adam down a loss.
+fn training<M: Module + 'static>(model: M, mut loss: impl FnMut(&M) -> Tensor<1> + 'static) -> Workload {
+    let mut model = Some(model);
+    let mut optimizer: ModuleOptimizer = Adam::default().init();
+    Box::new(move || {
+        let before = model.take().expect("put back below");
+        let loss = loss(&before);
+        let gradients = GradientsParams::from_grads(loss.backward(), &before);
+        model = Some(optimizer.step(1e-3, before, gradients));
+        sync(&loss);
+    })
+}
+
+fn pixels() -> Layout {
+    Layout { numeric: 0, yes_no: PIXELS, categories: vec![], image: None }
+}
+
+fn uniform(shape: [usize; 2], device: &Device) -> Tensor<2> {
+    Tensor::random(shape, Distribution::Uniform(0.0, 1.0), device)
+}
+
+/// Waits for the numbers and looks at them.
+fn sync<const D: usize>(tensor: &Tensor<D>) {
+    black_box(tensor.clone().into_data());
+}
