@@ -14,6 +14,7 @@ use clap::Parser;
 use halfmoon_pool::Error;
 
 fn main() -> ExitCode {
+    halfmoon::ops::keep_freed_memory();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

@@ -2,6 +2,7 @@ use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
 use crate::math::{exp_m1, positive, sigmoid, softplus};
+use crate::parallel::{Shared, split};
 
 /// What stands between two layers: a function of one number, with its derivative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,14 @@ impl Activation {
         }
     }
 
+    /// [`Activation::apply`] on all threads.
+    pub fn apply_to_all(self, values: &mut [f32]) {
+        let count = values.len();
+        let values = Shared::new(values);
+        // SAFETY: runs are apart.
+        split(count, 1024, count, |run| self.apply(unsafe { values.part(run) }));
+    }
+
     /// Multiplies a gradient by the slope at `t`, what the function was given. On the calling thread.
     pub fn slope_at_input(self, gradient: &mut [f32], t: &[f32]) {
         match self {
@@ -60,6 +69,15 @@ impl Activation {
                 g * s * (1.0 + t * (1.0 - s))
             }),
         }
+    }
+
+    /// [`Activation::slope_at_input`] on all threads.
+    pub fn slopes_at_input(self, gradient: &mut [f32], t: &[f32]) {
+        assert_eq!(gradient.len(), t.len());
+        let count = t.len();
+        let gradient = Shared::new(gradient);
+        // SAFETY: runs are apart.
+        split(count, 1024, count, |run| self.slope_at_input(unsafe { gradient.part(run.clone()) }, &t[run]));
     }
 
     /// Whether the slope follows from the value, so that what the function was given need not be kept.

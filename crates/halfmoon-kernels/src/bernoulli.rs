@@ -1,7 +1,9 @@
 //! The log-likelihood of yes/no features, from logits.
 
+use std::mem::MaybeUninit;
+
 use crate::math::{exp, ln, positive, sigmoid_given};
-use crate::parallel::{Shared, split};
+use crate::parallel::{Shared, filled, split};
 
 /// Numbers that are worked on side by side.
 const LANES: usize = 16;
@@ -9,72 +11,104 @@ const LANES: usize = 16;
 /// Factors from 1 to 2 whose product still fits an `f32`, and so shares one logarithm.
 const FACTORS: usize = 64;
 
-/// out_i = Σ_d x_d l_d − ln(1 + e^(l_d)) for logits l `[p, d]` and targets x `[r, d]`; `index` says which
-/// row of x each of the p rows is compared with, the i-th with the i-th where there is none.
-///
-/// With `residual` the logits become x − σ(l), the derivative by each logit, which costs no second
-/// exponential.
+/// Σ_d x_d l_d − ln(1 + e^(l_d)) for logits l `[p, d]` and targets x `[r, d]`: `[p]`. `index` says which row
+/// of x each of the p rows is compared with, the i-th with the i-th where there is none.
 ///
 /// Σ ln(1 + e^(−|l|)) is taken as the logarithm of products of up to 64 factors; a result is right to
 /// about 1e-7 times d, or 1e-6 of its size.
-pub fn log_prob(
+pub fn log_prob(width: usize, logits: &[f32], x: &[f32], index: Option<&[u32]>) -> Vec<f32> {
+    let rows = rows(width, logits, x, index);
+    let mut out = vec![0.0; rows];
+    let shared = Shared::new(&mut out);
+    each_row::<false>(width, logits, x, index, shared, Shared::new(&mut []));
+    out
+}
+
+/// The same, and x − σ(l) `[p, d]`, the derivative by each logit: it costs no second exponential.
+pub fn log_prob_and_residual(width: usize, logits: &[f32], x: &[f32], index: Option<&[u32]>) -> (Vec<f32>, Vec<f32>) {
+    let rows = rows(width, logits, x, index);
+    let mut out = vec![0.0; rows];
+    let shared = Shared::new(&mut out);
+    // SAFETY: every row is written, and a row is written whole.
+    let residual =
+        unsafe { filled(logits.len(), |residual| each_row::<true>(width, logits, x, index, shared, residual)) };
+    (out, residual)
+}
+
+/// How many rows of logits there are.
+fn rows(width: usize, logits: &[f32], x: &[f32], index: Option<&[u32]>) -> usize {
+    assert!(width > 0, "a likelihood is of at least one feature");
+    assert!(logits.len().is_multiple_of(width) && x.len().is_multiple_of(width));
+    let rows = logits.len() / width;
+    assert_eq!(index.map_or(x.len() / width, <[u32]>::len), rows);
+    rows
+}
+
+fn each_row<const RESIDUAL: bool>(
     width: usize,
-    logits: &mut [f32],
+    logits: &[f32],
     x: &[f32],
     index: Option<&[u32]>,
-    residual: bool,
-    out: &mut [f32],
+    out: Shared,
+    residual: Shared,
 ) {
-    let rows = out.len();
-    assert_eq!(logits.len(), rows * width);
-    assert!(index.is_none_or(|index| index.len() == rows));
-    let numbers = logits.len();
-    let (logits, out) = (Shared::new(logits), Shared::new(out));
-    split(rows, 1, numbers, |run| {
+    split(logits.len() / width, 1, logits.len(), |run| {
         for row in run {
+            let here = row * width..(row + 1) * width;
             let of = index.map_or(row, |index| index[row] as usize);
             let x = &x[of * width..(of + 1) * width];
+            // SAFETY: runs of rows are apart, and `out` was written when it was made.
+            let out = unsafe { out.part(row..row + 1) };
             // SAFETY: runs of rows are apart.
-            let (logits, out) = unsafe { (logits.part(row * width..(row + 1) * width), out.part(row..row + 1)) };
+            let residual = unsafe { residual.unwritten(if RESIDUAL { here.clone() } else { 0..0 }) };
             out[0] = pulp::Arch::new().dispatch(
                 #[inline(always)]
-                || if residual { of_row::<true>(logits, x) } else { of_row::<false>(logits, x) },
+                || of_row::<RESIDUAL>(&logits[here], x, residual),
             );
         }
     });
 }
 
 #[inline(always)]
-fn of_row<const RESIDUAL: bool>(logits: &mut [f32], x: &[f32]) -> f32 {
-    let mut sum = [0.0f32; LANES];
-    let blocks = logits.chunks_mut(LANES * FACTORS).zip(x.chunks(LANES * FACTORS));
-    for (logits, x) in blocks {
-        let mut product = [1.0f32; LANES];
-        let mut logits = logits.chunks_exact_mut(LANES);
-        let mut x = x.chunks_exact(LANES);
-        for (l, x) in (&mut logits).zip(&mut x) {
+fn of_row<const RESIDUAL: bool>(logits: &[f32], x: &[f32], residual: &mut [MaybeUninit<f32>]) -> f32 {
+    let (mut sum, mut product) = ([0.0f32; LANES], [1.0f32; LANES]);
+    let mut ignored = [MaybeUninit::uninit(); LANES];
+    for (group, (logits, x)) in logits.chunks(LANES).zip(x.chunks(LANES)).enumerate() {
+        let (first, count) = (group * LANES, logits.len());
+        let residual = if RESIDUAL { &mut residual[first..first + count] } else { &mut ignored[..count] };
+        if count == LANES {
+            // The same work with a length that the compiler knows.
+            of_group(&logits[..LANES], &x[..LANES], &mut residual[..LANES], &mut sum, &mut product);
+        } else {
+            of_group(logits, x, residual, &mut sum, &mut product);
+        }
+        if group % FACTORS == FACTORS - 1 {
             for lane in 0..LANES {
-                let (gain, factor, residual) = of_number(l[lane], x[lane]);
-                sum[lane] += gain;
-                product[lane] *= factor;
-                if RESIDUAL {
-                    l[lane] = residual;
-                }
+                sum[lane] -= ln(product[lane]);
             }
-        }
-        for (lane, (l, &x)) in logits.into_remainder().iter_mut().zip(x.remainder()).enumerate() {
-            let (gain, factor, residual) = of_number(*l, x);
-            sum[lane] += gain;
-            product[lane] *= factor;
-            if RESIDUAL {
-                *l = residual;
-            }
-        }
-        for lane in 0..LANES {
-            sum[lane] -= ln(product[lane]);
+            product = [1.0; LANES];
         }
     }
+    for lane in 0..LANES {
+        sum[lane] -= ln(product[lane]);
+    }
     sum.iter().sum()
+}
+
+#[inline(always)]
+fn of_group(
+    logits: &[f32],
+    x: &[f32],
+    residual: &mut [MaybeUninit<f32>],
+    sum: &mut [f32; LANES],
+    product: &mut [f32; LANES],
+) {
+    for lane in 0..logits.len() {
+        let (gain, factor, slope) = of_number(logits[lane], x[lane]);
+        sum[lane] += gain;
+        product[lane] *= factor;
+        residual[lane].write(slope);
+    }
 }
 
 /// x l − max(l, 0), 1 + e^(−|l|) and x − σ(l).
@@ -117,12 +151,9 @@ mod tests {
             // Grey targets, and two rows of x for all.
             let x: Vec<f32> = numbers(2 * width, 2).iter().map(|x| (x + 1.0) / 2.0).collect();
             let index: Vec<u32> = (0..rows as u32).map(|row| row % 2).collect();
-            let (mut kept, mut plain) = (logits.clone(), logits.clone());
-            let (mut out, mut again) = (vec![f32::NAN; rows], vec![f32::NAN; rows]);
-            log_prob(width, &mut kept, &x, Some(&index), true, &mut out);
-            log_prob(width, &mut plain, &x, Some(&index), false, &mut again);
-            assert_eq!(out, again);
-            assert_eq!(plain, logits, "without `residual` the logits stay");
+            let (out, mut kept) = log_prob_and_residual(width, &logits, &x, Some(&index));
+            assert_eq!((out.len(), kept.len()), (rows, rows * width));
+            assert_eq!(out, log_prob(width, &logits, &x, Some(&index)));
             let x_of = |at: usize| f64::from(x[at / width % 2 * width + at % width]);
             assert_near(&out, 2e-6, |row| {
                 let each = (row * width..(row + 1) * width).map(|at| {
@@ -141,8 +172,7 @@ mod tests {
     fn a_logit_that_is_not_a_number_shows() {
         let mut logits = [0.0; 40];
         logits[17] = f32::NAN;
-        let mut out = [0.0];
-        log_prob(40, &mut logits, &[0.5; 40], None, true, &mut out);
-        assert!(out[0].is_nan() && logits[17].is_nan());
+        let (out, residual) = log_prob_and_residual(40, &logits, &[0.5; 40], None);
+        assert!(out[0].is_nan() && residual[17].is_nan());
     }
 }

@@ -49,6 +49,7 @@ impl Shape {
     /// # Panics
     /// If the kernel is larger than the padded image.
     pub fn output(&self) -> [usize; 2] {
+        assert!(self.inputs > 0, "an image has a channel: {self:?}");
         [(self.height, 0), (self.width, 1)].map(|(size, axis)| {
             let padded = size + 2 * self.padding[axis];
             assert!(self.kernel[axis] > 0 && self.stride[axis] > 0, "a kernel and its stride are at least 1: {self:?}");
@@ -112,14 +113,7 @@ pub fn forward(shape: &Shape, before: Activation, x: &[f32], weight: &[f32], bia
 ///
 /// `d_out`: `[batch, outputs, output…]`, `d_x`: `[batch, inputs, height, width]`. `x` is needed for the
 /// slope of `before`, and may be empty where that is [`Activation::Identity`].
-pub fn input_gradient(
-    shape: &Shape,
-    before: Activation,
-    x: &[f32],
-    weight: &[f32],
-    d_out: &[f32],
-    d_x: &mut [f32],
-) {
+pub fn input_gradient(shape: &Shape, before: Activation, x: &[f32], weight: &[f32], d_out: &[f32], d_x: &mut [f32]) {
     input_gradient_on(Arch::new(), shape, before, x, weight, d_out, d_x);
 }
 
@@ -274,7 +268,11 @@ fn passes(shape: &Shape, axes: &[Taps; 2]) -> Vec<Pass> {
             let mut taps = Vec::new();
             for &(ky, phase_y, row) in vertical {
                 for &(kx, phase_x, col) in horizontal {
-                    taps.push(sweep::Tap { weight: ky * shape.kernel[1] + kx, phase: [phase_y, phase_x], at: [row, col] });
+                    taps.push(sweep::Tap {
+                        weight: ky * shape.kernel[1] + kx,
+                        phase: [phase_y, phase_x],
+                        at: [row, col],
+                    });
                 }
             }
             passes.push(Pass { start: [y, x], taps });

@@ -13,9 +13,11 @@ pub mod conv;
 pub mod join;
 pub mod linear;
 mod math;
+mod memory;
 pub mod normal;
 mod parallel;
 #[cfg(test)]
 mod testing;
 
 pub use activation::{Activation, LEAK};
+pub use memory::keep_freed_memory;

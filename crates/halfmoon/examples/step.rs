@@ -6,7 +6,7 @@
 //! ```
 //!
 //! prints a line when it is ready, and then, for every number on standard input, the seconds that each of
-//! that many iterations took.
+//! that many iterations took. A third argument, `engine`, does without the kernels.
 
 #![allow(clippy::print_stdout, reason = "the answers go to standard output")]
 
@@ -24,7 +24,7 @@ use halfmoon::model::{Batch, Counts, Model, ModelConfig};
 use halfmoon::models::{M2, M2Config};
 use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet, WideResNet, WideResNetConfig};
 use halfmoon::noise::Noise;
-use halfmoon::ops::{Adam, Index, count_macs, linear};
+use halfmoon::ops::{Adam, Index, count_macs, linear, without_kernels};
 use halfmoon_pool::dataset::ImageShape;
 use halfmoon_pool::encode::Layout;
 use serde_json::json;
@@ -35,21 +35,31 @@ const CLASSES: usize = 10;
 /// Something to do over and over.
 type Workload = Box<dyn FnMut()>;
 
+fn engines(mut workload: Workload) -> Workload {
+    Box::new(move || without_kernels(&mut workload))
+}
+
 fn main() {
+    halfmoon::ops::keep_freed_memory();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, threads] = &arguments[..] else {
-        eprintln!("usage: step WORKLOAD THREADS");
-        std::process::exit(2);
+    let (name, threads, by_engine) = match &arguments[..] {
+        [name, threads] => (name, threads, false),
+        [name, threads, way] if way == "engine" => (name, threads, true),
+        _ => {
+            eprintln!("usage: step WORKLOAD THREADS [engine]");
+            std::process::exit(2);
+        }
     };
     // The pool is made before its first use: afterwards its size is settled.
     let threads: usize = threads.parse().expect("THREADS is a number");
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is made once");
-    let Some(mut workload) = workload(name) else {
+    let Some(workload) = workload(name) else {
         eprintln!(
             "no workload {name}: vae-ROWS, m2-HIDDEN-LABELLED+UNLABELLED, wrn-forward, wrn-input, wrn-step, predict, matmul"
         );
         std::process::exit(2);
     };
+    let mut workload = if by_engine { engines(workload) } else { workload };
     let ((), macs) = count_macs(&mut workload);
     workload();
     answer(&json!({"ready": true, "macs": macs}));

@@ -5,6 +5,7 @@
 //! engine's own operations, which is also what the tests compare the kernel with. A model never sees
 //! which way was taken.
 
+mod activate;
 mod adam;
 mod conv2d;
 mod join;
@@ -28,9 +29,10 @@ use burn::backend::{
 };
 use burn::tensor::{Device, Int, Tensor};
 
+pub use activate::activate;
 pub use adam::Adam;
 pub use conv2d::{ConvOptions, conv2d};
-pub use halfmoon_kernels::Activation;
+pub use halfmoon_kernels::{Activation, keep_freed_memory};
 pub use join::join;
 pub use likelihood::bernoulli_log_prob;
 pub use linear::linear;
@@ -54,20 +56,6 @@ pub fn pick(x: Tensor<2>, index: Option<&Index>) -> Tensor<2> {
 pub fn index_tensor(index: &[u32], device: &Device) -> Tensor<1, Int> {
     let numbers: Vec<i64> = index.iter().map(|&row| i64::from(row)).collect();
     Tensor::from_data(TensorData::new(numbers, [index.len()]), device)
-}
-
-/// act(t) by the engine's own operations.
-pub fn activate<const D: usize>(activation: Activation, t: Tensor<D>) -> Tensor<D> {
-    use burn::tensor::activation::{leaky_relu, log_sigmoid, relu, silu};
-    match activation {
-        Activation::Identity => t,
-        Activation::Relu => relu(t),
-        Activation::LeakyRelu => leaky_relu(t, f64::from(halfmoon_kernels::LEAK)),
-        // The engine has −softplus(−t) as one operation with its own gradient.
-        Activation::Softplus => -log_sigmoid(-t),
-        Activation::Elu => relu(t.clone()) + (t.clamp_max(0.0).exp() - 1.0),
-        Activation::Silu => silu(t),
-    }
 }
 
 thread_local! {

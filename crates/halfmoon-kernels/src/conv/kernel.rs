@@ -1,6 +1,8 @@
 //! The two inner loops. Both keep a block of [MR, NR] vectors in registers; they differ in what the
 //! lanes of a vector stand for: pixels in [`Tile`], output channels in [`Outer`].
 
+#![expect(clippy::needless_range_loop, reason = "plain counting loops are what the compiler unrolls into registers")]
+
 use pulp::{Simd, WithSimd};
 
 /// How many vectors wide a block of accumulators is.
@@ -79,49 +81,50 @@ impl Tile<'_> {
             ($($mr:literal)*) => {
                 match (tall, self.at.len()) {
                     $(
-                        ($mr, 1) => simd.vectorize(Sized::<$mr, 1>(self)),
-                        ($mr, 2) => simd.vectorize(Sized::<$mr, 2>(self)),
-                        ($mr, 3) => simd.vectorize(Sized::<$mr, 3>(self)),
+                        ($mr, 1) => simd.vectorize(TileOf::<$mr, 1>(self)),
+                        ($mr, 2) => simd.vectorize(TileOf::<$mr, 2>(self)),
+                        ($mr, 3) => simd.vectorize(TileOf::<$mr, 3>(self)),
                     )*
                     (tall, wide) => unreachable!("no kernel of {tall} × {wide}"),
                 }
             };
         }
         run!(1 2 3 4 5 6 7 8);
+    }
+}
 
-        struct Sized<'a, const MR: usize, const NR: usize>(Tile<'a>);
-        impl<const MR: usize, const NR: usize> WithSimd for Sized<'_, MR, NR> {
-            type Output = ();
+/// With the size of its block in its type.
+struct TileOf<'a, const MR: usize, const NR: usize>(Tile<'a>);
+impl<const MR: usize, const NR: usize> WithSimd for TileOf<'_, MR, NR> {
+    type Output = ();
 
-            #[inline(always)]
-            fn with_simd<S: Simd>(self, simd: S) {
-                let Tile { planes, at, offsets, weights, out, pitch } = self.0;
-                assert!(at.len() == NR && weights.len() == offsets.len() * MR);
-                assert!(out.len() >= (MR - 1) * pitch + NR * S::F32_LANES);
-                let mut base = [planes.as_ptr(); NR];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Tile { planes, at, offsets, weights, out, pitch } = self.0;
+        assert!(at.len() == NR && weights.len() == offsets.len() * MR);
+        assert!(out.len() >= (MR - 1) * pitch + NR * S::F32_LANES);
+        let mut base = [planes.as_ptr(); NR];
+        for j in 0..NR {
+            base[j] = base[j].wrapping_add(at[j]);
+        }
+        let mut sum = [[simd.splat_f32s(0.0); NR]; MR];
+        for (&offset, weights) in offsets.iter().zip(weights.chunks_exact(MR)) {
+            let mut x = [simd.splat_f32s(0.0); NR];
+            for j in 0..NR {
+                // SAFETY: the caller of `run` promises that this vector lies in `planes`.
+                x[j] = unsafe { load::<S>(base[j].wrapping_add(offset)) };
+            }
+            for m in 0..MR {
+                let w = simd.splat_f32s(weights[m]);
                 for j in 0..NR {
-                    base[j] = base[j].wrapping_add(at[j]);
+                    sum[m][j] = simd.mul_add_e_f32s(w, x[j], sum[m][j]);
                 }
-                let mut sum = [[simd.splat_f32s(0.0); NR]; MR];
-                for (&offset, weights) in offsets.iter().zip(weights.chunks_exact(MR)) {
-                    let mut x = [simd.splat_f32s(0.0); NR];
-                    for j in 0..NR {
-                        // SAFETY: the caller of `run` promises that this vector lies in `planes`.
-                        x[j] = unsafe { load::<S>(base[j].wrapping_add(offset)) };
-                    }
-                    for m in 0..MR {
-                        let w = simd.splat_f32s(weights[m]);
-                        for j in 0..NR {
-                            sum[m][j] = simd.mul_add_e_f32s(w, x[j], sum[m][j]);
-                        }
-                    }
-                }
-                for m in 0..MR {
-                    for j in 0..NR {
-                        // SAFETY: `out` is long enough, asserted above.
-                        unsafe { store::<S>(out.as_mut_ptr().add(m * pitch + j * S::F32_LANES), sum[m][j]) };
-                    }
-                }
+            }
+        }
+        for m in 0..MR {
+            for j in 0..NR {
+                // SAFETY: `out` is long enough, asserted above.
+                unsafe { store::<S>(out.as_mut_ptr().add(m * pitch + j * S::F32_LANES), sum[m][j]) };
             }
         }
     }
@@ -137,8 +140,9 @@ pub(super) struct Outer<'a> {
     pub(super) offsets: &'a [usize],
     pub(super) step: usize,
     pub(super) cols: usize,
-    /// [rows · cols, pitch], channels innermost.
+    /// [rows · cols, d_pitch], channels innermost.
     pub(super) d: &'a [f32],
+    pub(super) d_pitch: usize,
     /// [MR, pitch]
     pub(super) sum: &'a mut [f32],
     pub(super) pitch: usize,
@@ -155,63 +159,64 @@ impl Outer<'_> {
             ($($mr:literal)*) => {
                 match (self.offsets.len(), wide) {
                     $(
-                        ($mr, 1) => simd.vectorize(Sized::<$mr, 1>(self)),
-                        ($mr, 2) => simd.vectorize(Sized::<$mr, 2>(self)),
-                        ($mr, 3) => simd.vectorize(Sized::<$mr, 3>(self)),
+                        ($mr, 1) => simd.vectorize(OuterOf::<$mr, 1>(self)),
+                        ($mr, 2) => simd.vectorize(OuterOf::<$mr, 2>(self)),
+                        ($mr, 3) => simd.vectorize(OuterOf::<$mr, 3>(self)),
                     )*
                     (streams, wide) => unreachable!("no kernel of {streams} × {wide}"),
                 }
             };
         }
         run!(1 2 3 4 5 6 7 8 9);
+    }
+}
 
-        struct Sized<'a, const MR: usize, const NR: usize>(Outer<'a>);
-        impl<const MR: usize, const NR: usize> WithSimd for Sized<'_, MR, NR> {
-            type Output = ();
+/// With the size of its block in its type.
+struct OuterOf<'a, const MR: usize, const NR: usize>(Outer<'a>);
+impl<const MR: usize, const NR: usize> WithSimd for OuterOf<'_, MR, NR> {
+    type Output = ();
 
-            #[inline(always)]
-            fn with_simd<S: Simd>(self, simd: S) {
-                let Outer { x, rows, offsets, step, cols, d, sum: out, pitch } = self.0;
-                let wide = NR * S::F32_LANES;
-                assert!(offsets.len() == MR && out.len() >= (MR - 1) * pitch + wide);
-                assert!(rows.is_empty() || d.len() >= (rows.len() * cols - 1) * pitch + wide);
-                let mut sum = [[simd.splat_f32s(0.0); NR]; MR];
-                for m in 0..MR {
-                    for j in 0..NR {
-                        // SAFETY: `out` is long enough, asserted above.
-                        sum[m][j] = unsafe { load::<S>(out.as_ptr().add(m * pitch + j * S::F32_LANES)) };
-                    }
-                }
-                let mut d = d.as_ptr();
-                for &row in rows {
-                    let mut from = [x.as_ptr(); MR];
-                    for m in 0..MR {
-                        from[m] = from[m].wrapping_add(row + offsets[m]);
-                    }
-                    let mut at = 0;
-                    for _ in 0..cols {
-                        let mut g = [simd.splat_f32s(0.0); NR];
-                        for j in 0..NR {
-                            // SAFETY: `d` holds rows · cols pixels, asserted above.
-                            g[j] = unsafe { load::<S>(d.wrapping_add(j * S::F32_LANES)) };
-                        }
-                        for m in 0..MR {
-                            // SAFETY: the caller of `run` promises that it lies in `x`.
-                            let x = simd.splat_f32s(unsafe { *from[m].wrapping_add(at) });
-                            for j in 0..NR {
-                                sum[m][j] = simd.mul_add_e_f32s(x, g[j], sum[m][j]);
-                            }
-                        }
-                        at += step;
-                        d = d.wrapping_add(pitch);
-                    }
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Outer { x, rows, offsets, step, cols, d, d_pitch, sum: out, pitch } = self.0;
+        let wide = NR * S::F32_LANES;
+        assert!(offsets.len() == MR && out.len() >= (MR - 1) * pitch + wide);
+        assert!(rows.is_empty() || d.len() >= (rows.len() * cols - 1) * d_pitch + wide);
+        let mut sum = [[simd.splat_f32s(0.0); NR]; MR];
+        for m in 0..MR {
+            for j in 0..NR {
+                // SAFETY: `out` is long enough, asserted above.
+                sum[m][j] = unsafe { load::<S>(out.as_ptr().add(m * pitch + j * S::F32_LANES)) };
+            }
+        }
+        let mut d = d.as_ptr();
+        for &row in rows {
+            let mut from = [x.as_ptr(); MR];
+            for m in 0..MR {
+                from[m] = from[m].wrapping_add(row + offsets[m]);
+            }
+            let mut at = 0;
+            for _ in 0..cols {
+                let mut g = [simd.splat_f32s(0.0); NR];
+                for j in 0..NR {
+                    // SAFETY: `d` holds rows · cols pixels, asserted above.
+                    g[j] = unsafe { load::<S>(d.wrapping_add(j * S::F32_LANES)) };
                 }
                 for m in 0..MR {
+                    // SAFETY: the caller of `run` promises that it lies in `x`.
+                    let x = simd.splat_f32s(unsafe { *from[m].wrapping_add(at) });
                     for j in 0..NR {
-                        // SAFETY: `out` is long enough, asserted above.
-                        unsafe { store::<S>(out.as_mut_ptr().add(m * pitch + j * S::F32_LANES), sum[m][j]) };
+                        sum[m][j] = simd.mul_add_e_f32s(x, g[j], sum[m][j]);
                     }
                 }
+                at += step;
+                d = d.wrapping_add(d_pitch);
+            }
+        }
+        for m in 0..MR {
+            for j in 0..NR {
+                // SAFETY: `out` is long enough, asserted above.
+                unsafe { store::<S>(out.as_mut_ptr().add(m * pitch + j * S::F32_LANES), sum[m][j]) };
             }
         }
     }

@@ -115,6 +115,9 @@ fn ceil_div(n: isize, d: usize) -> usize {
     n.max(0).cast_unsigned().div_ceil(d)
 }
 
+/// Above this the compiler's own loop, which goes several vectors at a time, is as good as any.
+const LONG: usize = 64;
+
 /// to[r, c · count + s] = source(s)[r, c · step] + add: several into one, or one into several.
 pub(super) struct Weave {
     pub(super) rows: usize,
@@ -158,7 +161,11 @@ impl Weave {
             let mut to = &mut to[row * self.to_row..][..self.len];
             let mut from = from;
             for from in &mut from {
-                *from = &from[row * self.from_row..][..(self.len / COUNT - 1) * STEP + 1];
+                *from = &from[row * self.from_row..][..=(self.len / COUNT - 1) * STEP];
+            }
+            if COUNT == 1 && STEP == 1 && self.len >= LONG {
+                to.iter_mut().zip(from[0]).for_each(|(to, from)| *to = from + add);
+                continue;
             }
             macro_rules! steps {
                 ($steps:literal) => {{
@@ -191,22 +198,35 @@ impl Weave {
     }
 }
 
-/// to[p, c] = from[c · plane + p], channels innermost. `pitch` is the length of a row of `to`, with zeros
-/// at its end.
+/// to[p, c] = from[c · plane + p], channels innermost. A row of `to` has `pitch` places, at its end zeros.
 #[inline(always)]
 pub(super) fn transpose(to: &mut [f32], pitch: usize, from: &[f32], plane: usize, pixels: usize, channels: usize) {
-    const BLOCK: usize = 16;
-    for first in (0..pixels).step_by(BLOCK) {
-        let block = BLOCK.min(pixels - first);
+    // Pieces of a known size are shuffled in registers.
+    const PIXELS: usize = 16;
+    const CHANNELS: usize = 4;
+    for first in (0..pixels).step_by(PIXELS) {
+        let block = PIXELS.min(pixels - first);
         let to = &mut to[first * pitch..(first + block) * pitch];
-        for c in 0..channels {
-            let from = &from[c * plane + first..][..block];
-            for (to, &from) in to.chunks_exact_mut(pitch).zip(from) {
-                to[c] = from;
+        let mut c = 0;
+        if block == PIXELS {
+            while c + CHANNELS <= channels {
+                let mut rows = [&[0.0; PIXELS]; CHANNELS];
+                for s in 0..CHANNELS {
+                    let row = from[(c + s) * plane + first..].first_chunk();
+                    rows[s] = row.expect("a plane has all of its pixels");
+                }
+                for (p, to) in to.chunks_exact_mut(pitch).enumerate() {
+                    to[c..c + CHANNELS].copy_from_slice(&[rows[0][p], rows[1][p], rows[2][p], rows[3][p]]);
+                }
+                c += CHANNELS;
             }
         }
-        for to in to.chunks_exact_mut(pitch) {
-            to[channels..].fill(0.0);
+        for c in c..channels {
+            let from = &from[c * plane + first..][..block];
+            to[c..].iter_mut().step_by(pitch).zip(from).for_each(|(to, from)| *to = *from);
+        }
+        if channels < pitch {
+            to.chunks_exact_mut(pitch).for_each(|to| to[channels..].fill(0.0));
         }
     }
 }

@@ -173,6 +173,11 @@ fn images_larger_than_the_cache_are_cut_into_bands() {
 }
 
 #[test]
+fn without_outputs_nothing_comes_back() {
+    check(&residual(2, 3, 8, 0, 2), Activation::Relu);
+}
+
+#[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     for shape in [residual(8, 3, 32, 16, 1), residual(9, 33, 16, 40, 2), residual(1, 64, 8, 64, 1)] {
         let data = Data::of(&shape);
@@ -180,7 +185,8 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("three threads can be had");
             pool.install(|| results(Arch::new(), &shape, Activation::LeakyRelu, &data))
         });
-        let bits = |results: &[Vec<f32>; 4]| results.each_ref().map(|r| r.iter().map(|t| t.to_bits()).collect::<Vec<_>>());
+        let bits =
+            |results: &[Vec<f32>; 4]| results.each_ref().map(|r| r.iter().map(|t| t.to_bits()).collect::<Vec<_>>());
         assert_eq!(bits(&one), bits(&two), "{shape:?}");
         assert_eq!(bits(&one), bits(&three), "{shape:?}");
     }

@@ -22,6 +22,9 @@ const PACKED: usize = 3 << 16;
 /// Of that, what it goes through while the sums stay in registers: 24 KiB, half a first-level cache.
 const NEAR: usize = 3 << 11;
 
+/// How many taps' sums are collected together: a cache line of weights.
+const TAPS: usize = 16;
+
 /// How the work is cut. Which numbers are added in which order depends on the shape alone.
 struct Plan<'a> {
     shape: &'a Shape,
@@ -134,7 +137,6 @@ pub(super) fn gradient(
     }
 
     // [output, split · tap] from the sum over groups of [split, tap, output], a few taps at a time.
-    const TAPS: usize = 16;
     let fan_in = shape.fan_in();
     let of_split = inputs * shape.taps();
     let out = Shared::new(d_weight);
@@ -207,8 +209,11 @@ impl WithSimd for Part<'_> {
             for first in (0..height).step_by(plan.band) {
                 let band = plan.band.min(height - first);
                 let pixels = band * width;
+                // [block of outputs, image, pixel, output of the block]
+                let block = plan.wide * lanes;
+                let d_block = images.len() * pixels * block;
                 grow(packed, images.len() * planes.unit());
-                grow(d, images.len() * pixels * pitch);
+                grow(d, d_block * pitch.div_ceil(block));
                 rows.clear();
                 for (slot, n) in images.clone().enumerate() {
                     let to = &mut packed[slot * planes.unit()..][..planes.unit()];
@@ -217,8 +222,12 @@ impl WithSimd for Part<'_> {
                     });
                     rows.extend((0..band).map(|row| slot * planes.unit() + row * shape.stride[0] * planes.row()));
                     let from = &plan.d_out[n * shape.outputs * height * width..][..shape.outputs * height * width];
-                    let to = &mut d[slot * pixels * pitch..][..pixels * pitch];
-                    pack::transpose(to, pitch, &from[first * width..], height * width, pixels, shape.outputs);
+                    for (at, d) in d.chunks_exact_mut(d_block).take(pitch.div_ceil(block)).enumerate() {
+                        let outputs = block.min(shape.outputs - at * block);
+                        let from = &from[at * block * height * width + first * width..];
+                        let to = &mut d[slot * pixels * block..][..pixels * block];
+                        pack::transpose(to, block, from, height * width, pixels, outputs);
+                    }
                     for (bias, from) in bias.iter_mut().zip(from.chunks_exact(height * width)) {
                         *bias += kernel::sum(simd, &from[first * width..][..pixels]);
                     }
@@ -226,10 +235,10 @@ impl WithSimd for Part<'_> {
                 let furthest = rows.last().map_or(0, |&row| row) + (width - 1) * shape.stride[1];
                 assert!(furthest + reach < packed.len());
 
-                let near = (NEAR / (plan.wide * lanes * width)).max(1);
-                for (block, rows) in rows.chunks(near).enumerate() {
-                    let d = &d[block * near * width * pitch..];
-                    for o in (0..pitch).step_by(plan.wide * lanes) {
+                let near = (NEAR / (block * width)).max(1);
+                for (at, rows) in rows.chunks(near).enumerate() {
+                    for (o, d) in (0..pitch).step_by(block).zip(d.chunks_exact(d_block)) {
+                        let d = &d[at * near * width * block..];
                         for (offsets, sums) in offsets.chunks(streams).zip(sums.chunks_mut(streams * pitch)) {
                             let outer = Outer {
                                 x: packed,
@@ -237,7 +246,8 @@ impl WithSimd for Part<'_> {
                                 offsets,
                                 step: shape.stride[1],
                                 cols: width,
-                                d: &d[o..],
+                                d,
+                                d_pitch: block,
                                 sum: &mut sums[o..],
                                 pitch,
                             };

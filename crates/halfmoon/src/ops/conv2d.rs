@@ -2,7 +2,8 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use halfmoon_kernels::conv::{self as kernel, Shape};
 
-use super::{Activation, Kernel, activate, count, numbers, run, shape, tensor};
+use super::activate::by_engine;
+use super::{Activation, Kernel, count, numbers, run, shape, tensor};
 
 /// How a convolution moves over its images: vertical, horizontal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub fn conv2d(
     output.map_or_else(
         |_| {
             let options = burn::tensor::ops::ConvOptions::new(options.stride, options.padding, [1, 1], 1);
-            burn::tensor::module::conv2d(activate(before, x), weight, bias, options)
+            burn::tensor::module::conv2d(by_engine(before, x), weight, bias, options)
         },
         Tensor::from_dispatch,
     )

@@ -2,7 +2,8 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use halfmoon_kernels::join::{self as kernel, Into, Picked};
 
-use super::{Activation, Index, Kernel, activate, into_numbers, numbers, pick, run, shape, tensor};
+use super::activate::by_engine;
+use super::{Activation, Index, Kernel, into_numbers, numbers, pick, run, shape, tensor};
 
 /// act(a_i + b_i) of the rows that each result picks from a `[r, h]` and b `[s, h]`: `[p, h]`. Without an
 /// index the i-th result uses the i-th row.
@@ -11,7 +12,7 @@ pub fn join(
     (b, b_index): (Tensor<2>, Option<&Index>),
     activation: Activation,
 ) -> Tensor<2> {
-    let by_parts = |a, b| activate(activation, pick(a, a_index) + pick(b, b_index));
+    let by_parts = |a, b| by_engine(activation, pick(a, a_index) + pick(b, b_index));
     if !activation.slope_follows_from_output() {
         return by_parts(a, b);
     }

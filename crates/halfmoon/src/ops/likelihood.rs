@@ -29,15 +29,14 @@ impl Kernel for BernoulliLogProb {
     /// x − σ(l), the derivative by each logit, where that is wanted.
     type Kept = Option<FlexTensor>;
 
-    fn forward(&self, mut inputs: Vec<FlexTensor>, tracked: &[bool]) -> (FlexTensor, Self::Kept) {
-        let x = inputs.pop().expect("two inputs");
-        let logits = inputs.pop().expect("two inputs");
-        let [rows, width] = shape(&logits);
-        let mut out = vec![0.0; rows];
-        // In place of the logits, which nobody else looks at as a rule.
-        let mut logits = into_numbers(logits);
-        kernel::log_prob(width, &mut logits, numbers(&x), self.0.as_deref(), tracked[0], &mut out);
-        (tensor(out, [rows]), tracked[0].then(|| tensor(logits, [rows, width])))
+    fn forward(&self, inputs: Vec<FlexTensor>, tracked: &[bool]) -> (FlexTensor, Self::Kept) {
+        let [rows, width] = shape(&inputs[0]);
+        let (logits, x, index) = (numbers(&inputs[0]), numbers(&inputs[1]), self.0.as_deref());
+        if !tracked[0] {
+            return (tensor(kernel::log_prob(width, logits, x, index), [rows]), None);
+        }
+        let (out, residual) = kernel::log_prob_and_residual(width, logits, x, index);
+        (tensor(out, [rows]), Some(tensor(residual, [rows, width])))
     }
 
     fn backward(&self, residual: Self::Kept, d_out: FlexTensor, tracked: &[bool]) -> Vec<Option<FlexTensor>> {

@@ -2,7 +2,8 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use halfmoon_kernels::linear as kernel;
 
-use super::{Activation, Kernel, activate, count, into_numbers, numbers, run, shape, tensor};
+use super::activate::by_engine;
+use super::{Activation, Kernel, count, into_numbers, numbers, run, shape, tensor};
 
 /// act(x W + b) for x `[n, i]`, W `[i, o]`, b `[o]`: `[n, o]`.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, activation: Activation) -> Tensor<2> {
@@ -16,7 +17,7 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, activati
 
 fn by_parts(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, activation: Activation) -> Tensor<2> {
     let product = x.matmul(weight);
-    activate(activation, bias.map_or(product.clone(), |bias| product + bias.unsqueeze()))
+    by_engine(activation, bias.map_or(product.clone(), |bias| product + bias.unsqueeze()))
 }
 
 /// Inputs: x, W and perhaps b.

@@ -7,8 +7,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 use halfmoon::nets::{WideResNet, WideResNetConfig};
 use halfmoon::noise::Noise;
 use halfmoon::ops::{
-    Activation, Adam, ConvOptions, Index, bernoulli_log_prob, conv2d, count_macs, join, kl_to_standard, linear,
-    rsample, without_kernels,
+    Activation, Adam, ConvOptions, Index, activate, bernoulli_log_prob, conv2d, count_macs, join, kl_to_standard,
+    linear, rsample, without_kernels,
 };
 use halfmoon_pool::dataset::ImageShape;
 use rand::{RngExt, SeedableRng};
@@ -87,6 +87,17 @@ fn linear_layers_agree_with_the_engine() {
             let t = both.tracked([i, n]);
             let y = [0, 1].map(|k| linear(t[k].clone().transpose(), w[k].clone(), None, activation));
             both.compare(&format!("linear of a view {activation:?} {n} {i} {o}"), y, &[&t, &w]);
+        }
+    }
+}
+
+#[test]
+fn activations_agree_with_the_engine() {
+    let mut both = Pairwise::new(7);
+    for activation in Activation::ALL {
+        for shape in [[1, 1, 1], [3, 5, 7], [9, 50, 81]] {
+            let t = both.tracked(shape);
+            both.compare(&format!("{activation:?}"), [0, 1].map(|k| activate(activation, t[k].clone())), &[&t]);
         }
     }
 }
