@@ -11,10 +11,11 @@ mod table;
 use std::process::ExitCode;
 
 use clap::Parser;
+use halfmoon::ops::{in_pool, keep_freed_memory};
 use halfmoon_pool::Error;
 
 fn main() -> ExitCode {
-    halfmoon::ops::keep_freed_memory();
+    keep_freed_memory();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    match commands::run(args.command) {
+    match in_pool(|| commands::run(args.command)) {
         Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
         Err(Failure::Message(message)) => {
             eprintln!("error: {message}");

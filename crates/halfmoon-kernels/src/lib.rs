@@ -21,3 +21,4 @@ mod testing;
 
 pub use activation::{Activation, LEAK};
 pub use memory::keep_freed_memory;
+pub use parallel::in_pool;

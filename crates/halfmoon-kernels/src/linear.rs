@@ -105,11 +105,15 @@ pub(crate) fn add(sums: &mut [f32], row: &[f32]) {
     );
 }
 
+/// Columns from which on threads share them.
+const WIDE: usize = 256;
+
 /// a b for a `[m, k]`, b `[k, n]`, after `finish` has seen each piece of a row, and its first column.
 ///
-/// Threads share the longer side of the result, so that what they both pack is the smaller factor.
+/// Threads share the columns where there are enough of them: measured, that is never slower than sharing
+/// the rows, which packs all of b in each thread.
 fn product([m, k, n]: [usize; 3], a: Matrix, b: Matrix, finish: impl Fn(&mut [f32], usize) + Sync) -> Vec<f32> {
-    let by_rows = m >= n;
+    let by_rows = n < WIDE && m > n;
     let fill = |out: Shared| {
         split(if by_rows { m } else { n }, 16, m * n * k, |run| {
             let (rows, columns) = if by_rows { (run, 0..n) } else { (0..m, run) };

@@ -74,9 +74,18 @@ pub(crate) fn ln(t: f32) -> f32 {
 /// ln(1 + t) for t from 0 to 1.
 #[inline(always)]
 pub(crate) fn ln_1p(t: f32) -> f32 {
-    let u = 1.0 + t;
-    // What 1 + t lost to rounding, put back.
-    ln(u) + (t - (u - 1.0)) / u
+    // ln(1 + t) = 2 artanh s = 2 s (1 + s²/3 + s⁴/5 + …) with s = t/(2 + t) ≤ 1/3: the term left out is
+    // below 1.4e-9 of the sum.
+    let s = t / (2.0 + t);
+    let z = s * s;
+    let p = 2.0 / 15.0;
+    let p = p * z + 2.0 / 13.0;
+    let p = p * z + 2.0 / 11.0;
+    let p = p * z + 2.0 / 9.0;
+    let p = p * z + 2.0 / 7.0;
+    let p = p * z + 2.0 / 5.0;
+    let p = p * z + 2.0 / 3.0;
+    2.0 * s + s * z * p
 }
 
 /// max(t, 0), and NaN of NaN.

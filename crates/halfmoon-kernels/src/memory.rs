@@ -8,8 +8,10 @@ pub fn keep_freed_memory() {
     {
         // Above this size a block is the system's from the start, and goes back to it when freed.
         const LARGEST: libc::c_int = 1 << 30;
-        // SAFETY: two settings of the allocator, which it reads under its own lock.
+        // SAFETY: settings of the allocator, which it reads under its own lock.
         unsafe {
+            // One heap for all threads: only the first one keeps what is freed, and few blocks are asked for.
+            libc::mallopt(libc::M_ARENA_MAX, 1);
             libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
             libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
         }

@@ -5,6 +5,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+/// Runs a program's work on a thread of the pool. From any other thread every kernel would hand its work
+/// over, sleep and be woken; from here it does half of it at once, which is felt where steps are short.
+pub fn in_pool<R: Send>(run: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| run())
+}
+
 /// Below this many numbers waking another thread costs more than it saves.
 pub(crate) const SMALL: usize = 1 << 14;
 

@@ -24,7 +24,7 @@ use halfmoon::model::{Batch, Counts, Model, ModelConfig};
 use halfmoon::models::{M2, M2Config};
 use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet, WideResNet, WideResNetConfig};
 use halfmoon::noise::Noise;
-use halfmoon::ops::{Adam, Index, count_macs, linear, without_kernels};
+use halfmoon::ops::{Adam, Index, count_macs, in_pool, linear, without_kernels};
 use halfmoon_pool::dataset::ImageShape;
 use halfmoon_pool::encode::Layout;
 use serde_json::json;
@@ -53,12 +53,17 @@ fn main() {
     // The pool is made before its first use: afterwards its size is settled.
     let threads: usize = threads.parse().expect("THREADS is a number");
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is made once");
-    let Some(workload) = workload(name) else {
+    if !in_pool(|| serve(name, by_engine)) {
         eprintln!(
             "no workload {name}: vae-ROWS, m2-HIDDEN-LABELLED+UNLABELLED, wrn-forward, wrn-input, wrn-step, predict, matmul"
         );
         std::process::exit(2);
-    };
+    }
+}
+
+/// Answers until the input ends; false if there is no such workload.
+fn serve(name: &str, by_engine: bool) -> bool {
+    let Some(workload) = workload(name) else { return false };
     let mut workload = if by_engine { engines(workload) } else { workload };
     let ((), macs) = count_macs(&mut workload);
     workload();
@@ -75,6 +80,7 @@ fn main() {
         answer(&json!({"seconds": seconds}));
     }
     answer(&json!({"peak_mb": peak_mb()}));
+    true
 }
 
 fn answer(line: &serde_json::Value) {

@@ -25,8 +25,11 @@ impl Normal {
     /// μ + σ ε with ε from `noise`; gradients reach μ and σ.
     pub fn rsample(&self, noise: &mut Noise) -> Tensor<2> {
         let shape = self.mean.dims();
-        // One draw may serve all rows.
-        let noise = noise.normal(shape).expand(shape);
+        let mut noise = noise.normal(shape);
+        if noise.dims() != shape {
+            // One draw serves all rows.
+            noise = noise.expand(shape);
+        }
         ops::rsample(self.mean.clone(), self.log_var.clone(), noise)
     }
 

@@ -196,8 +196,13 @@ impl NormalNet {
         self.heads(self.trunk.of(x))
     }
 
+    /// Both heads in one product, which a narrow one has not enough work for.
     fn heads(&self, h: Tensor<2>) -> Normal {
-        Normal { mean: self.mean.forward(h.clone()), log_var: self.log_var.forward(h) }
+        let weights = Tensor::cat(vec![self.mean.weight.val(), self.log_var.weight.val()], 1);
+        let biases = Tensor::cat(vec![self.mean.bias.val(), self.log_var.bias.val()], 0);
+        let m = self.mean.bias.dims()[0];
+        let both = linear(h, weights, Some(biases), Activation::Identity);
+        Normal { mean: both.clone().slice_dim(1, 0..m), log_var: both.slice_dim(1, m..2 * m) }
     }
 }
 

@@ -63,7 +63,7 @@ impl Noise {
     /// ε ~ 𝒩(0, 1), independent.
     pub fn normal<const D: usize>(&mut self, mut shape: [usize; D]) -> Tensor<D> {
         if self.same_for_every_row {
-            shape[0] = 1;
+            shape[0] = shape[0].min(1);
         }
         let count = shape.iter().product();
         let numbers: Vec<f64> = match &mut self.source {
