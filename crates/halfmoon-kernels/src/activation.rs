@@ -1,8 +1,9 @@
 use pulp::Arch;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::math::{exp_m1, positive, sigmoid, softplus};
-use crate::parallel::{Shared, split};
+use crate::parallel::run_of;
 
 /// What stands between two layers: a function of one number, with its derivative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +51,8 @@ impl Activation {
 
     /// [`Activation::apply`] on all threads.
     pub fn apply_to_all(self, values: &mut [f32]) {
-        let count = values.len();
-        let values = Shared::new(values);
-        // SAFETY: runs are apart.
-        split(count, 1024, count, |run| self.apply(unsafe { values.part(run) }));
+        let each = run_of(values.len());
+        values.par_chunks_mut(each).for_each(|values| self.apply(values));
     }
 
     /// Multiplies a gradient by the slope at `t`, what the function was given. On the calling thread.
@@ -74,10 +73,9 @@ impl Activation {
     /// [`Activation::slope_at_input`] on all threads.
     pub fn slopes_at_input(self, gradient: &mut [f32], t: &[f32]) {
         assert_eq!(gradient.len(), t.len());
-        let count = t.len();
-        let gradient = Shared::new(gradient);
-        // SAFETY: runs are apart.
-        split(count, 1024, count, |run| self.slope_at_input(unsafe { gradient.part(run.clone()) }, &t[run]));
+        let each = run_of(t.len());
+        let runs = gradient.par_chunks_mut(each).zip(t.par_chunks(each));
+        runs.for_each(|(gradient, t)| self.slope_at_input(gradient, t));
     }
 
     /// Whether the slope follows from the value, so that what the function was given need not be kept.

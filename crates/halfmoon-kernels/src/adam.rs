@@ -64,8 +64,8 @@ mod tests {
             let mut parameter = numbers(count, 1);
             let (mut first, mut second) = (vec![0.0; count], vec![0.0; count]);
             let mut exact: Vec<[f64; 3]> = parameter.iter().map(|&p| [f64::from(p), 0.0, 0.0]).collect();
-            for time in 1..=3 {
-                let gradient = numbers(count, 10 + time as u64);
+            for time in 1..=3i32 {
+                let gradient = numbers(count, 10 + u64::from(time.cast_unsigned()));
                 adam.step(time, &gradient, &mut parameter, &mut first, &mut second);
                 for (at, [p, m, v]) in exact.iter_mut().enumerate() {
                     // Algorithm 1, with the parameter's share of L2.

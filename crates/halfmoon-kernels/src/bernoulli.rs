@@ -150,7 +150,7 @@ mod tests {
             }
             // Grey targets, and two rows of x for all.
             let x: Vec<f32> = numbers(2 * width, 2).iter().map(|x| (x + 1.0) / 2.0).collect();
-            let index: Vec<u32> = (0..rows as u32).map(|row| row % 2).collect();
+            let index: Vec<u32> = (0..rows).map(|row| u32::from(row % 2 == 1)).collect();
             let (out, mut kept) = log_prob_and_residual(width, &logits, &x, Some(&index));
             assert_eq!((out.len(), kept.len()), (rows, rows * width));
             assert_eq!(out, log_prob(width, &logits, &x, Some(&index)));

@@ -25,6 +25,11 @@ pub(crate) fn split(count: usize, step: usize, cost: usize, run: impl Fn(Range<u
     (0..count.div_ceil(each)).into_par_iter().for_each(|part| run(part * each..((part + 1) * each).min(count)));
 }
 
+/// How long runs of numbers are, so that each thread gets one, and a little work stays on this thread.
+pub(crate) fn run_of(count: usize) -> usize {
+    if count < SMALL { SMALL } else { count.div_ceil(rayon::current_num_threads()).next_multiple_of(1024) }
+}
+
 /// A slice that several threads write to, each in places of its own.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'a> {

@@ -166,7 +166,7 @@ fn m2(hidden: Vec<usize>, labelled: usize, unlabelled: usize, device: &Device) -
     let mut model: Option<M2> = Some(config.init(&pixels(), CLASSES, &mut Noise::new(1, 0, device)));
     let batch = Batch {
         x: uniform([labelled, PIXELS], device),
-        y: (0..labelled as u32).map(|row| row % CLASSES as u32).collect(),
+        y: classes(labelled),
         u: uniform([unlabelled, PIXELS], device),
         counts: Counts { labelled, unlabelled },
     };
@@ -186,7 +186,7 @@ fn wide_resnet(device: &Device) -> (WideResNet, Tensor<2>, Index) {
     let shape = ImageShape { height: 32, width: 32, channels: 3, white: 255.0 };
     let config = WideResNetConfig { depth: 10, width: 2 };
     let model = WideResNet::new(config, shape, CLASSES, &mut Noise::new(1, 0, device));
-    (model, uniform([64, 3 * 32 * 32], device), (0..64).map(|row| row % CLASSES as u32).collect())
+    (model, uniform([64, 3 * 32 * 32], device), classes(64))
 }
 
 /// Steps of Adam down a loss.
@@ -200,6 +200,12 @@ fn training<M: Module + 'static>(model: M, mut loss: impl FnMut(&M) -> Tensor<1>
         model = Some(optimizer.step(1e-3, before, gradients));
         sync(&loss);
     })
+}
+
+/// The class of each row, one after the other.
+fn classes(rows: usize) -> Index {
+    let classes = 0..u32::try_from(CLASSES).expect("few classes");
+    classes.cycle().take(rows).collect()
 }
 
 fn pixels() -> Layout {

@@ -24,6 +24,7 @@ use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
 use burn::backend::{
     Autodiff, BackendTensor, DType, DispatchKindConversion, DispatchTensor, Flex, TensorData, TensorMetadata,
 };
@@ -85,6 +86,9 @@ fn count(macs: usize) {
     MACS.set(MACS.get() + macs as u64);
 }
 
+/// A tensor of the CPU's that gradients may flow through.
+type OnGraph = FloatTensor<Autodiff<Flex>>;
+
 /// An operation with a kernel: how to compute it, and its gradients.
 trait Kernel: Clone + Debug + Send + 'static {
     /// What the gradients need.
@@ -108,8 +112,8 @@ fn run<K: Kernel, const N: usize>(kernel: K, inputs: [DispatchTensor; N]) -> Res
     });
     if each.iter().all(Option::is_some) {
         let each = each.map(|input| input.expect("checked above"));
-        let tracked = each.each_ref().map(|input| input.is_tracked());
-        let guards = each.each_ref().map(|input| input.node());
+        let tracked = each.each_ref().map(OnGraph::is_tracked);
+        let guards = each.each_ref().map(OnGraph::node);
         let inputs: Vec<FlexTensor> = each.into_iter().map(|input| whole(input.into_primitive())).collect();
         let step = Step(PhantomData::<K>).prepare::<NoCheckpointing>(guards).compute_bound().stateful();
         let output = match step {

@@ -42,7 +42,8 @@ impl Convolution {
 /// Rows `[n, height · width · channels]` as images `[n, channels, height, width]`.
 pub(super) fn images(x: Tensor<2>, shape: ImageShape) -> Tensor<4> {
     let ImageShape { height, width, channels, .. } = shape;
-    x.reshape([-1, height as i64, width as i64, channels as i64]).permute([0, 3, 1, 2])
+    let rows = x.dims()[0];
+    x.reshape([rows, height, width, channels]).permute([0, 3, 1, 2])
 }
 
 /// A small convolutional classifier for pictures: 3×3 convolutions that halve the size, then one

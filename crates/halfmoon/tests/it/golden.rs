@@ -56,7 +56,7 @@ impl Numbers {
 
     /// Of one-hot rows, the class of each.
     fn classes(&self) -> Index {
-        let class = |row: &[f64]| row.iter().position(|&one| one == 1.0).unwrap() as u32;
+        let class = |row: &[f64]| row.iter().position(|&one| one > 0.5).unwrap() as u32;
         self.data.chunks(self.shape[1]).map(class).collect()
     }
 

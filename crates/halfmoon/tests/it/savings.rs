@@ -67,18 +67,18 @@ impl Naive {
         Naive { parameters: parameters.map(|(name, values)| (name.clone(), tensor(&name, values))).collect(), layers }
     }
 
-    fn get(&self, name: String) -> Tensor<2> {
-        self.parameters[&name].clone()
+    fn get(&self, name: &str) -> Tensor<2> {
+        self.parameters[name].clone()
     }
 
     fn layer(&self, name: &str, x: Tensor<2>, activation: Activation) -> Tensor<2> {
-        let bias = self.get(format!("{name}.bias")).squeeze_dim(0);
-        linear(x, self.get(format!("{name}.weight")), Some(bias), activation)
+        let bias = self.get(&format!("{name}.bias")).squeeze_dim(0);
+        linear(x, self.get(&format!("{name}.weight")), Some(bias), activation)
     }
 
     fn trunk(&self, net: &str, inputs: Vec<Tensor<2>>) -> Tensor<2> {
-        let weights = (0..inputs.len()).map(|i| self.get(format!("{net}.trunk.first.weights.{i}"))).collect();
-        let bias = self.get(format!("{net}.trunk.first.bias")).squeeze_dim(0);
+        let weights = (0..inputs.len()).map(|i| self.get(&format!("{net}.trunk.first.weights.{i}"))).collect();
+        let bias = self.get(&format!("{net}.trunk.first.bias")).squeeze_dim(0);
         let first = linear(Tensor::cat(inputs, 1), Tensor::cat(weights, 0), Some(bias), Activation::Relu);
         (1..self.layers)
             .fold(first, |h, layer| self.layer(&format!("{net}.trunk.hidden.{}", layer - 1), h, Activation::Relu))
