@@ -41,8 +41,6 @@ fn layers(c: &mut Criterion) {
         };
         let (x, weight, bias) = (numbers(shape.x_len()), numbers(shape.weight_len()), numbers(outputs));
         let d_out = numbers(shape.out_len());
-        let mut out = vec![0.0; shape.out_len()];
-        let mut d_x = vec![0.0; shape.x_len()];
         let mut d_weight = vec![0.0; shape.weight_len()];
         let mut d_bias = vec![0.0; outputs];
         let before = Activation::LeakyRelu;
@@ -50,10 +48,10 @@ fn layers(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("{inputs}→{outputs} {size}×{size} {kernel}×{kernel} /{stride}"));
         group.throughput(Throughput::Elements(shape.macs()));
         group.bench_function("forward", |b| {
-            b.iter(|| conv::forward(&shape, before, black_box(&x), &weight, Some(&bias), &mut out));
+            b.iter(|| conv::forward(&shape, before, black_box(&x), &weight, Some(&bias)));
         });
         group.bench_function("input gradient", |b| {
-            b.iter(|| conv::input_gradient(&shape, before, black_box(&x), &weight, &d_out, &mut d_x));
+            b.iter(|| conv::input_gradient(&shape, before, black_box(&x), &weight, &d_out));
         });
         group.bench_function("weight gradient", |b| {
             b.iter(|| conv::weight_gradient(&shape, before, black_box(&x), &d_out, &mut d_weight, Some(&mut d_bias)));

@@ -20,6 +20,7 @@ use pulp::Arch;
 use self::pack::Planes;
 use self::sweep::{Pass, Sweep, Task};
 use crate::Activation;
+use crate::parallel::{Shared, filled};
 
 /// Shape of a 2-D convolution: images `[batch, inputs, height, width]`, weights
 /// `[outputs, inputs, kernel…]`. Pairs are of the vertical and the horizontal.
@@ -103,18 +104,20 @@ impl Shape {
 
 /// out\[n, o, y, x\] = bias\[o\] + Σ weight\[o, i, ky, kx\] · before(x)\[n, i, y·stride + ky − padding, …\]
 ///
-/// `x`: `[batch, inputs, height, width]`, `weight`: `[outputs, inputs, kernel…]`, `bias`: `[outputs]`,
-/// `out`: `[batch, outputs, output…]`. The padding is of zeros, whatever `before` makes of 0.
-pub fn forward(shape: &Shape, before: Activation, x: &[f32], weight: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
-    forward_on(Arch::new(), shape, before, x, weight, bias, out);
+/// `x`: `[batch, inputs, height, width]`, `weight`: `[outputs, inputs, kernel…]`, `bias`: `[outputs]` →
+/// `[batch, outputs, output…]`. The padding is of zeros, whatever `before` makes of 0.
+pub fn forward(shape: &Shape, before: Activation, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    // SAFETY: a sweep writes all of its result; the tests look for what it leaves.
+    unsafe { filled(shape.out_len(), |out| forward_on(Arch::new(), shape, before, x, weight, bias, out)) }
 }
 
-/// The gradient with respect to `x`, through `before`.
+/// The gradient with respect to `x`, through `before`: `[batch, inputs, height, width]`.
 ///
-/// `d_out`: `[batch, outputs, output…]`, `d_x`: `[batch, inputs, height, width]`. `x` is needed for the
-/// slope of `before`, and may be empty where that is [`Activation::Identity`].
-pub fn input_gradient(shape: &Shape, before: Activation, x: &[f32], weight: &[f32], d_out: &[f32], d_x: &mut [f32]) {
-    input_gradient_on(Arch::new(), shape, before, x, weight, d_out, d_x);
+/// `d_out`: `[batch, outputs, output…]`. `x` is needed for the slope of `before`, and may be empty where that
+/// is [`Activation::Identity`].
+pub fn input_gradient(shape: &Shape, before: Activation, x: &[f32], weight: &[f32], d_out: &[f32]) -> Vec<f32> {
+    // SAFETY: as of `forward`.
+    unsafe { filled(shape.x_len(), |d_x| input_gradient_on(Arch::new(), shape, before, x, weight, d_out, d_x)) }
 }
 
 /// The gradient with respect to the weights, and to the bias if there is one.
@@ -138,7 +141,7 @@ fn forward_on(
     x: &[f32],
     weight: &[f32],
     bias: Option<&[f32]>,
-    out: &mut [f32],
+    out: Shared,
 ) {
     assert_eq!(x.len(), shape.x_len(), "x: {shape:?}");
     assert_eq!(weight.len(), shape.weight_len(), "weight: {shape:?}");
@@ -176,7 +179,7 @@ fn input_gradient_on(
     x: &[f32],
     weight: &[f32],
     d_out: &[f32],
-    d_x: &mut [f32],
+    d_x: Shared,
 ) {
     assert!(x.len() == shape.x_len() || (x.is_empty() && before == Activation::Identity), "x: {shape:?}");
     assert_eq!(weight.len(), shape.weight_len(), "weight: {shape:?}");

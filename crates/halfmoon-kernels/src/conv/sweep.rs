@@ -100,8 +100,8 @@ impl Scratch {
 }
 
 impl Sweep<'_> {
-    pub(super) fn run(&self, arch: Arch, task: &Task, out: &mut [f32]) {
-        if out.is_empty() {
+    pub(super) fn run(&self, arch: Arch, task: &Task, out: Shared) {
+        if out.len() == 0 {
             return;
         }
         let machine = arch.dispatch(Probe);
@@ -128,7 +128,6 @@ impl Sweep<'_> {
         let passes = self.passes.iter().map(|pass| self.ready(pass, &planes, tall, blocks)).collect::<Vec<_>>();
         let macs = out.len() * passes.iter().map(|pass| pass.offsets.len()).sum::<usize>() / passes.len();
         let plan = Plan { sweep: self, planes, passes, lanes: machine.lanes, tall, blocks, band, units };
-        let out = Shared::new(out);
         let run = |index: usize| {
             let (group, band, split) = (index / splits / bands, index / splits % bands, index % splits);
             arch.dispatch(Part {
@@ -137,7 +136,7 @@ impl Sweep<'_> {
                 units: group * units_each..((group + 1) * units_each).min(units),
                 first: band * plan.band,
                 blocks: split * blocks_each..((split + 1) * blocks_each).min(blocks),
-                out: &out,
+                out,
             });
         };
         let tasks = groups * bands * splits;
@@ -192,7 +191,7 @@ struct Part<'a> {
     units: Range<usize>,
     first: usize,
     blocks: Range<usize>,
-    out: &'a Shared<'a>,
+    out: Shared<'a>,
 }
 
 impl WithSimd for Part<'_> {

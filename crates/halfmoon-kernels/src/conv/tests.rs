@@ -73,8 +73,8 @@ fn results(arch: Arch, shape: &Shape, before: Activation, data: &Data) -> [Vec<f
     let mut d_x = vec![f32::NAN; shape.x_len()];
     let mut d_weight = vec![f32::NAN; shape.weight_len()];
     let mut d_bias = vec![f32::NAN; shape.outputs];
-    forward_on(arch, shape, before, &data.x, &data.weight, Some(&data.bias), &mut out);
-    input_gradient_on(arch, shape, before, &data.x, &data.weight, &data.d_out, &mut d_x);
+    forward_on(arch, shape, before, &data.x, &data.weight, Some(&data.bias), Shared::new(&mut out));
+    input_gradient_on(arch, shape, before, &data.x, &data.weight, &data.d_out, Shared::new(&mut d_x));
     weight_gradient_on(arch, shape, before, &data.x, &data.d_out, &mut d_weight, Some(&mut d_bias));
     [out, d_x, d_weight, d_bias]
 }
@@ -205,8 +205,12 @@ fn nothing_is_written_beside_the_results() {
         let Data { x, weight, bias, d_out } = Data::of(&shape);
         let before = Activation::Relu;
         for arch in machines() {
-            guarded(shape.out_len(), &|out| forward_on(arch, &shape, before, &x, &weight, Some(&bias), out));
-            guarded(shape.x_len(), &|d_x| input_gradient_on(arch, &shape, before, &x, &weight, &d_out, d_x));
+            guarded(shape.out_len(), &|out| {
+                forward_on(arch, &shape, before, &x, &weight, Some(&bias), Shared::new(out));
+            });
+            guarded(shape.x_len(), &|d_x| {
+                input_gradient_on(arch, &shape, before, &x, &weight, &d_out, Shared::new(d_x));
+            });
             guarded(shape.weight_len(), &|d| weight_gradient_on(arch, &shape, before, &x, &d_out, d, None));
             let mut d_weight = vec![0.0; shape.weight_len()];
             let d_weight = std::cell::RefCell::new(&mut d_weight);

@@ -66,9 +66,8 @@ impl Kernel for Conv2d {
     fn forward(&self, inputs: Vec<FlexTensor>, _: &[bool]) -> (FlexTensor, Self::Kept) {
         let shape = self.shape(&inputs[0], &inputs[1]);
         count(macs(&shape));
-        let mut out = vec![0.0; shape.out_len()];
         let (x, weight, bias) = (numbers(&inputs[0]), numbers(&inputs[1]), inputs.get(2).map(numbers));
-        kernel::forward(&shape, self.before, x, weight, bias, &mut out);
+        let out = kernel::forward(&shape, self.before, x, weight, bias);
         let [rows, columns] = shape.output();
         let out = tensor(out, [shape.batch, shape.outputs, rows, columns]);
         (out, [inputs[0].clone(), inputs[1].clone()])
@@ -78,8 +77,7 @@ impl Kernel for Conv2d {
         let s = self.shape(&x, &weight);
         let d_x = tracked[0].then(|| {
             count(macs(&s));
-            let mut d_x = vec![0.0; s.x_len()];
-            kernel::input_gradient(&s, self.before, numbers(&x), numbers(&weight), numbers(&d_out), &mut d_x);
+            let d_x = kernel::input_gradient(&s, self.before, numbers(&x), numbers(&weight), numbers(&d_out));
             tensor(d_x, shape::<4>(&x))
         });
         let mut d_bias = vec![0.0; s.outputs];
