@@ -39,17 +39,18 @@ impl Kernel for Linear {
         let (x, weight) = (inputs[0].clone(), inputs[1].clone());
         let ([n, i], [_, o]) = (shape(&x), shape::<2>(&weight));
         count(n * i * o);
-        let by_output = self.0.slope_follows_from_output();
         let keep = self.0 != Activation::Identity && tracked.contains(&true);
-        let inner = if keep && !by_output { Activation::Identity } else { self.0 };
+        let by_input = keep && !self.0.slope_follows_from_output();
+        let inner = if by_input { Activation::Identity } else { self.0 };
         let bias = inputs.get(2).map(numbers);
         let mut y = kernel::forward([n, i, o], numbers(&x), numbers(&weight), bias, inner);
-        let at = keep.then(|| tensor(y.clone(), [n, o])).filter(|_| !by_output);
-        if at.is_some() {
-            self.0.apply(&mut y);
+        if by_input {
+            let t = tensor(y.clone(), [n, o]);
+            self.0.apply_to_all(&mut y);
+            return (tensor(y, [n, o]), Kept { x, weight, at: Some(t) });
         }
         let y = tensor(y, [n, o]);
-        let at = at.or_else(|| keep.then(|| y.clone()));
+        let at = keep.then(|| y.clone());
         (y, Kept { x, weight, at })
     }
 
@@ -60,7 +61,7 @@ impl Kernel for Linear {
         let sums = (!d_bias.is_empty()).then_some(&mut d_bias[..]);
         match &at {
             Some(t) if !self.0.slope_follows_from_output() => {
-                self.0.slope_at_input(&mut d_pre, numbers(t));
+                self.0.slopes_at_input(&mut d_pre, numbers(t));
                 kernel::before_activation([n, o], Activation::Identity, &[], &mut d_pre, sums);
             }
             Some(y) => kernel::before_activation([n, o], self.0, numbers(y), &mut d_pre, sums),
