@@ -1,8 +1,10 @@
 //! What can be typed. How it is meant is in `commands/`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, value_parser};
 
 /// Train a classifier from a few labelled examples and a pile of unlabelled ones.
 ///
@@ -31,6 +33,16 @@ pub(crate) enum Command {
     Predict(Predict),
     /// Judge a trained run on labelled data
     Eval(Eval),
+    /// Draw pictures that the model makes up, of every class or of one; with -o x.npy as an array, y.npy beside it
+    Sample(Sample),
+    /// Draw items in every class, their style held
+    Analogy(FromItems),
+    /// Draw what the codes look like
+    Manifold(Manifold),
+    /// Draw items beside what the model makes of their codes
+    Reconstruct(FromItems),
+    /// Download a public data set, checked; without SET, list them
+    Get(Get),
     /// List the models
     Models,
     /// List the forms in which data may come
@@ -44,6 +56,9 @@ pub(crate) enum Command {
     },
     /// Print every setting as TOML, resolved as `train` would
     Config(Box<Settings>),
+    /// Make a published table anew
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 #[derive(ClapArgs)]
@@ -166,11 +181,128 @@ pub(crate) struct Eval {
     /// Ask this model of the run [default: its first]
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
+    /// Also bound log p(x) from below, with N importance samples an item: the more, the tighter and the slower
+    #[arg(long, value_name = "N")]
+    pub(crate) importance: Option<std::num::NonZeroUsize>,
     /// Print one JSON object and nothing else on standard output
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Get {
+    /// The name of a data set, such as `mnist` [default: list them all]
+    pub(crate) set: Option<String>,
+    /// Put the files into this folder; those that are there and right are kept [default: data/SET]
+    #[arg(long, value_name = "DIR", requires = "set")]
+    pub(crate) into: Option<PathBuf>,
+    /// Take the files from here: the address of a folder on the web, or a folder [default: public mirrors]
+    #[arg(long, value_name = "URL", requires = "set")]
+    pub(crate) from: Option<String>,
+}
+
+/// A run whose model makes pictures.
+#[derive(ClapArgs)]
+pub(crate) struct Making {
+    /// A run folder that `halfmoon train` wrote
+    pub(crate) run: PathBuf,
+    /// Ask this model of the run [default: its first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Write the picture here, and its codes beside it as .json [default: into the run folder]
+    #[arg(short, long, value_name = "FILE.png")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Sample {
+    #[command(flatten)]
+    pub(crate) making: Making,
+    /// Pictures of this class alone [default: of every class in turn]
+    #[arg(long, value_name = "C")]
+    pub(crate) class: Option<String>,
+    /// How many pictures
+    #[arg(short, value_name = "N", default_value = "100")]
+    pub(crate) number: std::num::NonZeroUsize,
+    /// Decides the codes
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// Items to draw.
+#[derive(ClapArgs)]
+pub(crate) struct FromItems {
+    #[command(flatten)]
+    pub(crate) making: Making,
+    /// Where the items are: anything that `predict` reads
+    #[arg(long, value_name = "ITEMS")]
+    pub(crate) from: PathBuf,
+    /// The items with these ids, as `predict` shows them [default: the first ones]
+    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    pub(crate) ids: Vec<String>,
+    /// How many items
+    #[arg(short, value_name = "N", default_value = "10")]
+    pub(crate) number: std::num::NonZeroUsize,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Manifold {
+    #[command(flatten)]
+    pub(crate) making: Making,
+    /// This class alone [default: all]
+    #[arg(long, value_name = "C")]
+    pub(crate) class: Option<String>,
+    /// Plot the codes of these items [default: of the run's own data, where a code has more than two numbers]
+    #[arg(long, value_name = "ITEMS")]
+    pub(crate) from: Option<PathBuf>,
+    /// How many items to plot
+    #[arg(short, value_name = "N", default_value = "5000")]
+    pub(crate) number: std::num::NonZeroUsize,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// The few-label table of Kingma et al. (2014): every method with 100 to 3000 labels, several draws each
+    ///
+    /// The table is written whenever a run finishes. Stop it at any time: the same command goes on.
+    SslMnist(SslMnist),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct SslMnist {
+    /// MNIST as `train` reads it; on other data the published figures are left out
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: PathBuf,
+    /// Rows of the table [default: all but m1_logistic, m1_knn and m1_svm]
+    #[arg(long, value_name = "ROW,…", value_delimiter = ',')]
+    pub(crate) models: Option<Vec<String>>,
+    /// Numbers of labels
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "100,600,1000,3000")]
+    pub(crate) labels: Vec<NonZeroUsize>,
+    /// Draws of the labels for each number
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u64).range(1..=1000))]
+    pub(crate) draws: u64,
+    /// A sanity check of a few minutes: a cut of the data, few steps, some rows, one draw of 100 labels
+    #[arg(long, conflicts_with_all = ["labels", "draws"])]
+    pub(crate) quick: bool,
+    /// End the training of a run after this long, such as 90s, 10m or 2h; such figures are marked
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = crate::duration::parse)]
+    pub(crate) time_per_run: Duration,
+    /// Write runs and table into this folder [default: bench-ssl-DATA]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Seed of the first draw; the next draw has the next seed
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = value_parser!(u64).range(..1 << 62))]
+    pub(crate) seed: u64,
+    /// Print one JSON object and nothing else on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -1,10 +1,17 @@
 //! One subcommand a file.
 
+mod analogy;
+mod bench;
 mod cite;
 mod config;
 mod eval;
+mod get;
 mod lists;
+mod making;
+mod manifold;
 mod predict;
+mod reconstruct;
+mod sample;
 mod train;
 
 use std::collections::BTreeMap;
@@ -23,11 +30,17 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Train(args) => train::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Sample(args) => sample::run(&args),
+        Command::Analogy(args) => analogy::run(&args),
+        Command::Manifold(args) => manifold::run(&args),
+        Command::Reconstruct(args) => reconstruct::run(&args),
+        Command::Get(args) => get::run(&args),
         Command::Models => lists::models(),
         Command::Formats => lists::formats(),
         Command::Metrics => lists::metrics(),
         Command::Cite { run } => cite::run(run.as_deref()),
         Command::Config(settings) => config::run(&settings),
+        Command::Bench(bench) => bench::run(&bench),
     }
 }
 
@@ -58,7 +71,8 @@ fn overlay(data: Option<&Path>, settings: &Settings) -> Result<Table, Error> {
     typed.insert("data".into(), section.into());
     if let Some(steps) = settings.steps {
         let steps = i64::try_from(steps).map_err(|_| Error::usage("--steps is too large", ""))?;
-        for entry in halfmoon::models::MODELS {
+        // Those that an optimiser trains have a plan.
+        for entry in halfmoon::models::MODELS.iter().filter(|entry| (entry.defaults)().contains_key("train")) {
             set(&mut typed, &format!("{}.train.steps={steps}", entry.name))?;
         }
     }

@@ -5,7 +5,9 @@
 mod args;
 mod commands;
 mod duration;
+mod npy;
 mod progress;
+mod ssl;
 mod table;
 
 use std::process::ExitCode;

@@ -20,19 +20,24 @@ pub(crate) struct Terminal {
 }
 
 /// Time between two lines where there is no terminal.
-const SAY_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const SAY_EVERY: Duration = Duration::from_secs(5);
+
+/// Becomes true with Ctrl-C. A second one does not wait for what the first one asks for. Where there is already a
+/// handler, there is nobody to interrupt us either.
+pub(crate) fn interrupt() -> Arc<AtomicBool> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stopped);
+    let _ = ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    stopped
+}
 
 impl Terminal {
     pub(crate) fn new() -> Terminal {
-        let stopped = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stopped);
-        // A second Ctrl-C does not wait for the step and the checkpoint. Where there is already a
-        // handler, there is nobody to interrupt us either.
-        let _ = ctrlc::set_handler(move || {
-            if asked.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        });
+        let stopped = interrupt();
         let now = Instant::now();
         Terminal {
             bar: None,

@@ -126,6 +126,15 @@ impl Encoding {
         encoded
     }
 
+    /// Encoded pictures as shares of white, 0 to 1 and clipped to that: `[item, pixel]`. `None` for tables.
+    pub fn pixels(&self, mut encoded: Array2<f32>) -> Option<Array2<f32>> {
+        let Plan::Image { standard, .. } = &self.plan else { return None };
+        if let Some(Standard { mean, sd }) = standard {
+            encoded.mapv_inplace(|x| x * sd + mean);
+        }
+        Some(encoded.mapv_into(|share| share.clamp(0.0, 1.0)))
+    }
+
     /// What a reader should know of the training data: how gaps were filled, which columns tell
     /// nothing. One sentence each.
     pub fn notes(&self) -> Vec<String> {

@@ -17,6 +17,33 @@ pub struct Scores {
 pub trait Predictor: Send {
     /// Scores of encoded inputs `[item, feature]`, see [`crate::encode::Encoding`].
     fn scores(&self, inputs: ArrayView2<f32>) -> Scores;
+
+    /// A lower bound on log p(x), `[item]` in nats, that more importance samples make tighter. `None` for a model that
+    /// has no such bound.
+    fn importance_bound(&self, inputs: ArrayView2<f32>, samples: usize) -> Option<Array1<f32>> {
+        let _ = (inputs, samples);
+        None
+    }
+
+    /// The model as one that makes inputs from codes. `None` for a model that makes none.
+    fn generator(&self) -> Option<Box<dyn Generator + '_>> {
+        None
+    }
+}
+
+/// Inputs from codes, and codes of inputs. Inputs are encoded, `[item, feature]`.
+pub trait Generator {
+    /// Numbers in a code. Codes of what is typical are distributed as 𝒩(0, I).
+    fn latent(&self) -> usize;
+
+    /// Whether the class has a say in what is made.
+    fn knows_classes(&self) -> bool;
+
+    /// The mean code of each input under its class: `[item, latent]`.
+    fn encode(&self, inputs: ArrayView2<f32>, classes: &[Class]) -> Array2<f32>;
+
+    /// The mean input of each code under its class: `[item, feature]`.
+    fn decode(&self, codes: ArrayView2<f32>, classes: &[Class]) -> Array2<f32>;
 }
 
 /// Probabilities and true classes of held-out items.

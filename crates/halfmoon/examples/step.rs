@@ -20,7 +20,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Distribution, Tensor};
 use halfmoon::dist::Categorical;
 use halfmoon::loss::Loss;
-use halfmoon::model::{Batch, Counts, Model, ModelConfig};
+use halfmoon::model::{Batch, Counts, Model, ModelConfig, Moment};
 use halfmoon::models::{M2, M2Config};
 use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet, WideResNet, WideResNetConfig};
 use halfmoon::noise::Noise;
@@ -169,6 +169,7 @@ fn m2(hidden: Vec<usize>, labelled: usize, unlabelled: usize, device: &Device) -
         y: classes(labelled),
         u: uniform([unlabelled, PIXELS], device),
         counts: Counts { labelled, unlabelled },
+        moment: Moment::default(),
     };
     let (device, mut optimizer, mut step) = (device.clone(), Adam::default().init(), 0);
     Box::new(move || {

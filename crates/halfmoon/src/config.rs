@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::fit::{Entry, parse_table};
-use crate::models::MODELS;
+use crate::models::{BASELINE, MODELS};
 
 /// A resolved configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +92,7 @@ pub struct Run {
 impl Default for Run {
     fn default() -> Run {
         Run {
-            models: MODELS.iter().map(|entry| entry.name.to_owned()).collect(),
+            models: vec![MODELS[0].name.to_owned(), BASELINE.name.to_owned()],
             seed: 1,
             time: None,
             folds: 5,

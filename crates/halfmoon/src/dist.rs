@@ -39,6 +39,11 @@ impl Normal {
         row_sum((distance * (-self.log_var.clone()).exp() + self.log_var.clone() + (2.0 * PI).ln()) * -0.5)
     }
 
+    /// ln 𝒩(x; 0, I): `[p]`.
+    pub fn standard_log_prob(x: &Tensor<2>) -> Tensor<1> {
+        row_sum((x.clone().square() + (2.0 * PI).ln()) * -0.5)
+    }
+
     /// KL(self ‖ 𝒩(0, I)) in closed form: `[p]`.
     pub fn kl_to_standard(&self) -> Tensor<1> {
         ops::kl_to_standard(self.mean.clone(), self.log_var.clone())
@@ -93,6 +98,13 @@ impl Categorical {
         let probs = self.log_probs().exp();
         let negligible = probs.clone().lower_elem(1e-12);
         row_sum(probs.mask_fill(negligible, 0.0) * values)
+    }
+
+    /// softmax((s + g) / τ), g = −ln(−ln u) for u from `noise`: a relaxed sample, in the simplex `[n, c]`; gradients reach the
+    /// logits s.
+    pub fn relaxed(&self, temperature: f64, noise: &mut Noise) -> Tensor<2> {
+        let gumbel = -(-noise.uniform(self.logits.dims()).log()).log();
+        softmax((self.logits.clone() + gumbel) / temperature, 1)
     }
 
     /// The likeliest class of each row: `[n]`.
@@ -166,6 +178,22 @@ impl Mixed<'_> {
         }
         terms.into_iter().reduce(|sum, term| sum + term).expect("an input has at least one column")
     }
+}
+
+/// ln (1/K) Σ_k exp(w_k) of K tensors `[n]`, one after the other: `[n]`.
+pub fn log_mean_exp(terms: impl ExactSizeIterator<Item = Tensor<1>>) -> Tensor<1> {
+    let count = terms.len();
+    let sum = terms.reduce(|a, b| {
+        let larger = a.clone().max_pair(b.clone());
+        ((a - larger.clone()).exp() + (b - larger.clone()).exp()).log() + larger
+    });
+    sum.expect("a mean has at least one term") - (count as f64).ln()
+}
+
+/// ln Σ_c exp(w_c) over the last axis: `[n, c]` → `[n]`.
+pub fn log_sum_exp(terms: Tensor<2>) -> Tensor<1> {
+    let largest = terms.clone().max_dim(1);
+    ((terms - largest.clone()).exp().sum_dim(1).log() + largest).squeeze_dim(1)
 }
 
 /// Σ over the last axis: `[p, d]` → `[p]`.

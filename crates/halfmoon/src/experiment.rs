@@ -21,7 +21,7 @@ use crate::fit::{Entry, Task};
 use crate::loss::Loss;
 use crate::run::{self, DataRecord, Folder, Versions};
 use crate::tensorboard::EventFile;
-use crate::train::{Then, Watch, diverged};
+use crate::train::{Ended, Then, Watch, diverged};
 
 /// Who is told how things go, and may stop them.
 pub trait Progress {
@@ -59,8 +59,8 @@ pub struct Outcome {
 pub struct Figures {
     /// Its name.
     pub name: &'static str,
-    /// Steps of the model that is kept.
-    pub steps: u64,
+    /// Steps of the model that is kept; `None` if it was not made in steps.
+    pub steps: Option<u64>,
     /// Seconds that all its training took, folds included.
     pub seconds: f64,
     /// `None` where no item was held out.
@@ -179,7 +179,7 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
                 measure_folds(&all, config.run.repeats)
             }
         };
-        judged.push(Figures { name: entry.name, steps: kept.steps, seconds, test });
+        judged.push(Figures { name: entry.name, steps: entry.is_stepwise().then_some(kept.steps), seconds, test });
     }
     outcome.finished = true;
     outcome.models = judged;
@@ -400,7 +400,7 @@ impl Fitter<'_> {
         let resume = if unfinished.is_file() { Some(Checkpoint::read(&unfinished)?) } else { None };
         let done = resume.as_ref().map_or(0, |checkpoint| checkpoint.step);
         let log = log_before(folder, done)?;
-        let steps = (entry.check)(settings)?.plan.steps;
+        let steps = (entry.check)(settings)?.steps;
         progress.begin(what, done, steps);
         let mut recorder = Recorder {
             name: entry.name,
@@ -413,19 +413,22 @@ impl Fitter<'_> {
             saved: Instant::now(),
             limit,
             progress,
-            timed_out: false,
         };
         let task = Task { dataset, encoding, seed: config.run.seed, device };
-        let checkpoint = (entry.fit)(settings, &task, resume, &mut recorder)?;
+        let Ended { checkpoint, stopped } = (entry.fit)(settings, &task, resume, &mut recorder)?;
         let seconds = recorder.seconds();
-        let finished = checkpoint.step == steps || recorder.timed_out;
-        progress.end(finished);
-        if !finished {
+        if !stopped {
+            recorder.log_line(checkpoint.step, &[])?;
+        }
+        progress.end(!stopped);
+        if stopped {
             return Ok(None);
         }
         let weights = checkpoint.finished();
         weights.write(&run::weights(folder))?;
-        fs::remove_file(&unfinished).map_err(|source| Error::io(&unfinished, source))?;
+        if unfinished.is_file() {
+            fs::remove_file(&unfinished).map_err(|source| Error::io(&unfinished, source))?;
+        }
         Ok(Some(Fitted { predictor: load(&weights)?, steps: weights.step, seconds }))
     }
 }
@@ -442,7 +445,6 @@ struct Recorder<'a> {
     saved: Instant,
     limit: Option<Duration>,
     progress: &'a mut dyn Progress,
-    timed_out: bool,
 }
 
 /// Steps between two lines of the log.
@@ -455,6 +457,16 @@ impl Recorder<'_> {
     fn seconds(&self) -> f64 {
         self.before + self.started.elapsed().as_secs_f64()
     }
+
+    fn log_line(&mut self, step: u64, terms: &[(&'static str, f64)]) -> Result<()> {
+        let mut line = serde_json::Map::from_iter([
+            ("step".to_owned(), json!(step)),
+            ("seconds".to_owned(), json!(self.seconds())),
+        ]);
+        line.extend(terms.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+        let text = format!("{}\n", serde_json::Value::from(line));
+        self.log.write_all(text.as_bytes()).map_err(|source| Error::io(&run::log(self.folder), source))
+    }
 }
 
 impl Watch for Recorder<'_> {
@@ -465,20 +477,16 @@ impl Watch for Recorder<'_> {
             if terms.iter().any(|(_, value)| !value.is_finite()) {
                 return Err(diverged(self.name, step));
             }
-            let mut line = serde_json::Map::from_iter([
-                ("step".to_owned(), json!(step)),
-                ("seconds".to_owned(), json!(self.seconds())),
-            ]);
-            line.extend(terms.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
-            let text = format!("{}\n", serde_json::Value::from(line));
-            self.log.write_all(text.as_bytes()).map_err(|source| Error::io(&run::log(self.folder), source))?;
+            self.log_line(step, &terms)?;
             let at = i64::try_from(step).expect("fewer steps than 2^63");
             self.events.scalars(at, now(), &terms).map_err(|source| Error::io(self.folder, source))?;
         }
         self.progress.step(step, &terms);
-        self.timed_out = self.limit.is_some_and(|limit| self.seconds() >= limit.as_secs_f64());
-        if self.timed_out || self.progress.stop() {
+        if self.progress.stop() {
             return Ok(Then::Stop);
+        }
+        if self.spent() >= 1.0 {
+            return Ok(Then::Finish);
         }
         if self.saved.elapsed() < SAVE_EVERY {
             return Ok(Then::Continue);
@@ -492,6 +500,10 @@ impl Watch for Recorder<'_> {
             return Err(diverged(self.name, checkpoint.step));
         }
         checkpoint.write(&run::checkpoint(self.folder))
+    }
+
+    fn spent(&self) -> f64 {
+        self.limit.map_or(0.0, |limit| self.seconds() / limit.as_secs_f64())
     }
 }
 
@@ -529,7 +541,8 @@ fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
-fn fingerprint(source: &Source) -> String {
+/// BLAKE3 of inputs and labels: what [`DataRecord`] keeps to tell whether data are still the same.
+pub fn fingerprint(source: &Source) -> String {
     let mut hasher = blake3::Hasher::new();
     for dataset in [Some(&source.train), source.test.as_ref()].into_iter().flatten() {
         dataset.inputs.bytes(&mut |bytes| {

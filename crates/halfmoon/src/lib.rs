@@ -22,5 +22,5 @@ pub mod run;
 mod tensorboard;
 pub mod train;
 
-pub use batches::tensor;
+pub use batches::{TrainingRows, tensor};
 pub use checkpoint::{Checkpoint, number_parameters};

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 #[derive(Default)]
 pub struct Loss {
     terms: Vec<Term>,
+    notes: Vec<(&'static str, f64)>,
 }
 
 struct Term {
@@ -28,6 +29,13 @@ impl Loss {
         self
     }
 
+    /// Adds a number that the log shows and that nothing minimises.
+    #[must_use]
+    pub fn note(mut self, name: &'static str, value: f64) -> Loss {
+        self.notes.push((name, value));
+        self
+    }
+
     /// The weighted sum: `[1]`.
     pub fn total(&self) -> Tensor<1> {
         self.terms
@@ -37,13 +45,18 @@ impl Loss {
             .expect("a loss has at least one term")
     }
 
-    /// Each term's value before its weight, then the weighted sum as `total`. Waits for the device.
+    /// Each term's value before its weight, the notes, then the weighted sum as `total`; nothing where there is no
+    /// term. Waits for the device.
     pub fn values(&self) -> Vec<(&'static str, f64)> {
+        if self.terms.is_empty() {
+            return Vec::new();
+        }
         let mut values: Vec<(&'static str, f64)> =
             self.terms.iter().map(|term| (term.name, number(term.value.clone()))).collect();
         // Summed as numbers: another tensor sum would stay behind in the engine's graph, which no
         // backward pass would ever clear, and slow down every later step.
         let total = self.terms.iter().zip(&values).map(|(term, (_, value))| term.weight * value).sum();
+        values.extend(&self.notes);
         values.push(("total", total));
         values
     }

@@ -7,6 +7,8 @@ use halfmoon_pool::encode::Layout;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::batches::TrainingRows;
+use crate::checkpoint::Checkpoint;
 use crate::loss::Loss;
 use crate::noise::Noise;
 use crate::ops::Index;
@@ -22,6 +24,8 @@ pub struct Batch {
     pub u: Tensor<2>,
     /// Size of the training set.
     pub counts: Counts,
+    /// How far the training is.
+    pub moment: Moment,
 }
 
 /// Size of the training set, by which the papers weigh the terms of a loss.
@@ -33,16 +37,29 @@ pub struct Counts {
     pub unlabelled: usize,
 }
 
-/// A classifier that learns from labelled and unlabelled rows.
+/// How far a training is. What changes over a training, such as a warm-up, is a function of this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    /// Which of the stages of the training, from 0.
+    pub stage: usize,
+    /// Steps of this stage that are done.
+    pub step: u64,
+}
+
+impl Moment {
+    /// A factor that rises from near 0 to 1 within the first `steps` steps of a stage; 1 at once for 0 steps.
+    pub fn warm_up(self, steps: u64) -> f64 {
+        if self.step >= steps { 1.0 } else { (self.step + 1) as f64 / steps as f64 }
+    }
+}
+
+/// What is trained step by step.
 pub trait Model: Module {
     /// What a run carries from step to step besides parameters. `()` for most.
     type Memory: Default;
 
     /// What is minimised.
     fn loss(&self, batch: &Batch, memory: &mut Self::Memory, noise: &mut Noise) -> Loss;
-
-    /// Logits of p(y | x): `[n, c]`.
-    fn classify(&self, x: &Tensor<2>) -> Tensor<2>;
 
     /// One optimiser step. Override only where one gradient is not enough.
     fn step(
@@ -57,19 +74,20 @@ pub trait Model: Module {
         let gradients = GradientsParams::from_grads(loss.total().backward(), &self);
         (optimizer.step(rate, self, gradients), loss)
     }
+}
+
+/// A model that says which class a row is of, and perhaps more.
+pub trait Classifier: Model {
+    /// Logits of p(y | x): `[n, c]`.
+    fn classify(&self, x: &Tensor<2>) -> Tensor<2>;
 
     /// `Some(self)` if the model has a density.
     fn as_log_density(&self) -> Option<&dyn LogDensity> {
         None
     }
 
-    /// `Some(self)` if the model generates inputs.
-    fn as_sample(&self) -> Option<&dyn Sample> {
-        None
-    }
-
-    /// `Some(self)` if the model has codes.
-    fn as_encode(&self) -> Option<&dyn Encode> {
+    /// `Some(self)` if the model makes inputs from codes.
+    fn as_generate(&self) -> Option<&dyn Generate> {
         None
     }
 }
@@ -78,24 +96,45 @@ pub trait Model: Module {
 pub trait LogDensity {
     /// `[n, d]` → `[n]`, in nats.
     fn log_density(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<1>;
+
+    /// log (1/K) Σ_k p(x, z_k) / q(z_k | x), z_k ~ q(z | x): a lower bound on log p(x) that K = `samples` makes
+    /// tighter (Burda et al. 2016, equation 8). `[n, d]` → `[n]`, in nats.
+    ///
+    /// `None` where the density needs no bound.
+    fn importance_bound(&self, x: &Tensor<2>, samples: usize, noise: &mut Noise) -> Option<Tensor<1>>;
 }
 
-/// x ~ p(x | y).
-pub trait Sample {
-    /// Classes `[n]` → inputs `[n, d]`, as a model sees them: grey values in [0, 1], standardised numbers.
-    fn sample(&self, y: &Index, noise: &mut Noise) -> Tensor<2>;
+/// Inputs from codes, and codes of inputs.
+pub trait Generate {
+    /// Numbers in a code z. Its prior is 𝒩(0, I).
+    fn latent(&self) -> usize;
+
+    /// Whether the class has a say in what is made.
+    fn knows_classes(&self) -> bool;
+
+    /// E[z | x, y] of inputs `[n, d]` and classes `[n]`: `[n, latent]`.
+    fn encode(&self, x: &Tensor<2>, y: &Index) -> Tensor<2>;
+
+    /// E[x | y, z] of codes `[n, latent]` and classes `[n]`: `[n, d]`, as a model sees inputs: grey values in
+    /// [0, 1], standardised numbers.
+    fn decode(&self, z: &Tensor<2>, y: &Index) -> Tensor<2>;
 }
 
-/// E[z | x].
-pub trait Encode {
-    /// `[n, d]` → `[n, latent]`.
-    fn encode(&self, x: &Tensor<2>) -> Tensor<2>;
+/// What a model makes beside answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Makes {
+    /// Nothing.
+    Nothing,
+    /// Inputs from codes.
+    Inputs,
+    /// Inputs of a class that is asked for, from codes.
+    InputsOfAClass,
 }
 
 /// A model's hyper-parameters: a plain struct whose `Default` is stated with its source.
 pub trait ModelConfig: Default + Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// What it configures.
-    type Model: Model + 'static;
+    type Model: Classifier + 'static;
     /// What the user types.
     const NAME: &'static str;
     /// One line for `halfmoon models`.
@@ -103,16 +142,36 @@ pub trait ModelConfig: Default + Clone + Send + Sync + Serialize + DeserializeOw
     /// Key into `references.bib`.
     const PAPER: &'static str;
 
+    /// What it makes beside answers.
+    const MAKES: Makes = Makes::Nothing;
+
     /// Whether there is nothing to learn from without a single label. If not, `loss` copes with
     /// `counts.labelled == 0`, where `x` and `y` have no rows.
     const NEEDS_LABELS: bool;
 
-    /// How it is trained unless the user says otherwise.
+    /// How it is trained unless the user says otherwise: the last stage, for most the only one.
     fn plan() -> Plan;
+
+    /// The stages before the last one.
+    fn earlier_stages(&self) -> Vec<Plan> {
+        Vec::new()
+    }
 
     /// Says what is wrong with a value that type-checks, such as a width of 0.
     fn check(&self, layout: &Layout) -> Result<(), String>;
 
     /// Fresh parameters for rows of this layout, drawn from `noise` on its device.
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Self::Model;
+
+    /// The model that the last stage, or any after the first, goes on with.
+    fn begin_stage(&self, stage: usize, model: Self::Model, rows: &TrainingRows, noise: &mut Noise) -> Self::Model {
+        let _ = (stage, rows, noise);
+        model
+    }
+
+    /// A model whose parameters have the shapes of the stored ones. To be overridden where training decides a shape.
+    fn init_like(&self, stored: &Checkpoint, layout: &Layout, classes: usize, noise: &mut Noise) -> Self::Model {
+        let _ = stored;
+        self.init(layout, classes, noise)
+    }
 }

@@ -1,28 +1,49 @@
 //! The registry: one model a file below `models/`, one name each in the list below.
 
-/// The one list of models, as entries and as types.
+/// The one list of models, as entries and as types: those that an optimiser trains, then the others.
 macro_rules! registry {
-    ($($config:ty),*) => {
+    (optimised: $($config:ty),*; others: $($learner:ty),*) => {
         /// Every model. The first is what `halfmoon train` uses unless told otherwise.
-        pub const MODELS: &[Entry] = &[$(entry::<$config>()),*];
+        pub const MODELS: &[Entry] = &[$(entry::<$config>(),)* $(learner::<$learner>()),*];
 
-        /// Shows every model's types to `visitor`, in the order of [`MODELS`].
+        /// Shows the types of every model that an optimiser trains to `visitor`, in the order of [`MODELS`].
         pub fn visit_models(visitor: &mut impl ModelVisitor) {
             $(visitor.visit::<$config>();)*
         }
     };
 }
 
+mod cae;
+mod classical;
+mod label_propagation;
+mod label_spreading;
+mod m1;
+mod m1m2;
 mod m2;
+mod mtc;
+mod self_training;
 mod supervised;
+mod tsvm;
+mod vae;
 
-pub use m2::{M2, M2Config, Preset, Weights, elbo_x};
+pub use cae::{Cae, CaeConfig};
+pub use m1::{Head, M1Config};
+pub use m1m2::{M1M2, M1M2Config};
+pub use m2::{M2, M2Config, Preset, SumOverClasses, Weights, elbo_x};
+pub use mtc::{Mtc, MtcConfig};
+pub use self_training::{Rule, SelfTraining};
 pub use supervised::{Net, Supervised, SupervisedConfig};
+pub use vae::Vae;
 
-use crate::fit::{Entry, entry};
+use halfmoon_classical::{LabelPropagation, LabelSpreading, Tsvm};
+
+use crate::fit::{Entry, entry, learner};
 use crate::model::ModelConfig;
 
-registry! { M2Config, SupervisedConfig }
+registry! {
+    optimised: M2Config, SupervisedConfig, M1M2Config, CaeConfig, MtcConfig;
+    others: M1Config, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
+}
 
 /// Something to do with every model's types, which [`MODELS`] has erased.
 pub trait ModelVisitor {

@@ -73,6 +73,11 @@ impl Linear {
         self.then(Activation::Identity, x)
     }
 
+    /// t W: how much the outputs change along directions t `[n, inputs]`, `[n, outputs]`.
+    pub fn along(&self, t: Tensor<2>) -> Tensor<2> {
+        linear(t, self.weight.val(), None, Activation::Identity)
+    }
+
     /// act(x W + b): `[n, inputs]` → `[n, outputs]`.
     pub fn then(&self, activation: Activation, x: Tensor<2>) -> Tensor<2> {
         linear(x, self.weight.val(), Some(self.bias.val()), activation)

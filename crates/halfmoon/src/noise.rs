@@ -4,7 +4,8 @@
 //! as an uninterrupted one, and nothing depends on what other threads draw.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use rand::{RngExt, SeedableRng};
+use ndarray::ArrayViewMut2;
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
@@ -76,6 +77,26 @@ impl Noise {
         };
         assert_eq!(numbers.len(), count, "the recorded noise is used up");
         Tensor::from_data(TensorData::new(numbers, shape), (&self.device, self.dtype))
+    }
+
+    /// u ~ 𝒰(0, 1), never 0 and never 1, independent.
+    pub fn uniform<const D: usize>(&mut self, shape: [usize; D]) -> Tensor<D> {
+        let count = shape.iter().product();
+        let numbers: Vec<f64> = match &mut self.source {
+            // The middle of one of 2^24 equal parts: f32 holds it exactly.
+            Source::Generator(rng) => {
+                (0..count).map(|_| (f64::from(rng.next_u32() >> 8) + 0.5) / 16_777_216.0).collect()
+            }
+            Source::Recorded(numbers) => numbers.take(count).collect(),
+        };
+        assert_eq!(numbers.len(), count, "the recorded noise is used up");
+        Tensor::from_data(TensorData::new(numbers, shape), (&self.device, self.dtype))
+    }
+
+    /// Puts 1 with the probability that stands there, 0 else.
+    pub fn draw_bits(&mut self, mut probs: ArrayViewMut2<f32>) {
+        let Source::Generator(rng) = &mut self.source else { panic!("bits are drawn in training only") };
+        probs.map_inplace(|p| *p = f32::from(rng.random::<f32>() < *p));
     }
 
     /// The device that the tensors are made on.

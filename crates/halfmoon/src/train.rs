@@ -4,8 +4,8 @@ use burn::optim::ModuleOptimizer;
 use halfmoon_pool::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::batches::Batches;
-use crate::checkpoint::Checkpoint;
+use crate::batches::{Batches, TrainingRows};
+use crate::checkpoint::{Best, Checkpoint, number_parameters};
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::noise::Noise;
@@ -27,7 +27,16 @@ pub struct Plan {
     pub unlabelled_rows: usize,
     /// L2 added to the gradient: 1/N is a standard normal prior on the weights.
     pub weight_decay: f64,
+    /// Whether each step draws grey pixels (and other values from 0 to 1) as 0 or 1 afresh, with the value as the
+    /// probability of 1. Otherwise they are taken as they are. Answers are always for values as they are.
+    pub binarise: bool,
+    /// Early stopping: after this many checks without gain, one every [`CHECK_EVERY`] steps. A fifth of the labelled
+    /// rows is held out for it, and the best parameters are kept. 0: none is held out, and all steps are done.
+    pub patience: u64,
 }
+
+/// Steps between two looks at the rows that early stopping holds out.
+pub const CHECK_EVERY: u64 = 25;
 
 /// What becomes of the learning rate over the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +46,8 @@ pub enum Decay {
     Constant,
     /// It stays for three fifths of the steps and then falls to zero in a line.
     Linear,
+    /// It falls along half a cosine from its start to zero.
+    Cosine,
 }
 
 impl Default for Plan {
@@ -49,6 +60,8 @@ impl Default for Plan {
             labelled_rows: 100,
             unlabelled_rows: 100,
             weight_decay: 0.0,
+            binarise: false,
+            patience: 0,
         }
     }
 }
@@ -80,6 +93,10 @@ impl Plan {
                 let left = (self.steps.saturating_sub(step)) as f64 / self.steps as f64;
                 self.rate * (left / 0.4).min(1.0)
             }
+            Decay::Cosine => {
+                let done = step.min(self.steps) as f64 / self.steps as f64;
+                self.rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+            }
         }
     }
 
@@ -95,8 +112,13 @@ pub trait Watch {
     /// should ask for them.
     fn step(&mut self, step: u64, loss: &Loss) -> Result<Then>;
 
-    /// When `step` answered [`Then::Save`] or [`Then::Stop`], and after the last step.
+    /// When `step` did not answer [`Then::Continue`], and after the last step.
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()>;
+
+    /// Share of the time that may be spent that is spent; 0 where there is no limit.
+    fn spent(&self) -> f64 {
+        0.0
+    }
 }
 
 /// What to do after a step.
@@ -106,45 +128,124 @@ pub enum Then {
     Continue,
     /// Hand over a checkpoint, then the next one.
     Save,
-    /// Hand over a checkpoint and return it.
+    /// Hand over a checkpoint and return it: somebody will go on later.
     Stop,
+    /// Hand over a checkpoint and make do with it: time is up.
+    Finish,
 }
 
-/// Trains `model` to the end of the plan or until `watch` stops it. With the same seed the result is
+/// A training: its stages, and what happens between them.
+pub struct Course<'a, M> {
+    /// A plan a stage.
+    pub plans: Vec<Plan>,
+    /// The model that a stage after the first goes on with.
+    pub begin_stage: &'a dyn Fn(usize, M) -> M,
+    /// What early stopping looks at, if the last plan asks for it: the smaller, the better.
+    pub validate: Option<&'a dyn Fn(&M) -> f64>,
+}
+
+impl<M> Course<'_, M> {
+    fn steps_before(&self, stage: usize) -> u64 {
+        self.plans[..stage].iter().map(|plan| plan.steps).sum()
+    }
+}
+
+/// What a training came to.
+pub struct Ended {
+    /// The state after the last step that was done.
+    pub checkpoint: Checkpoint,
+    /// Whether it was told to stop, so that somebody will go on later.
+    pub stopped: bool,
+}
+
+/// Trains `model` to the end of the course or until `watch` stops it. With the same seed the result is
 /// the same whether or not it was interrupted: a step's rows and noise depend on seed and step alone.
 pub fn train<M: Model>(
     mut model: M,
-    mut batches: Batches,
-    plan: &Plan,
+    course: &Course<M>,
+    rows: &TrainingRows,
     seed: u64,
     resume: Option<Checkpoint>,
     watch: &mut dyn Watch,
-) -> Result<Checkpoint> {
-    let mut optimizer = plan.optimizer();
+) -> Result<Ended> {
     let mut memory = M::Memory::default();
+    // Steps of all stages, of which earlier ones may have been cut short.
     let mut done = 0;
-    if let Some(checkpoint) = resume {
+    let mut best = None;
+    let mut kept = None;
+    if let Some(mut checkpoint) = resume {
         done = checkpoint.step;
-        (model, optimizer) = checkpoint.restore(model, optimizer)?;
+        best = checkpoint.best.take();
+        kept = Some(checkpoint);
     }
-    while done < plan.steps {
-        let (batch, mut noise) = (batches.at(done), Noise::new(seed, done, batches.device()));
-        let loss;
-        (model, loss) = model.step(&batch, &mut memory, &mut noise, &mut optimizer, plan.rate_at(done));
-        done += 1;
-        let then = watch.step(done, &loss)?;
-        if then == Then::Continue {
+    for (stage, plan) in course.plans.iter().enumerate() {
+        let first = course.steps_before(stage);
+        if done >= first + plan.steps && stage + 1 < course.plans.len() {
             continue;
         }
-        let checkpoint = Checkpoint::of(&model, &optimizer, done);
-        watch.checkpoint(&checkpoint)?;
-        if then == Then::Stop {
-            return Ok(checkpoint);
+        let mut optimizer = plan.optimizer();
+        match kept.take() {
+            // In the middle of this stage, or where an earlier one ended.
+            Some(checkpoint) if done > first || stage == 0 => {
+                (model, optimizer) = checkpoint.restore(model, optimizer)?;
+            }
+            Some(checkpoint) => model = checkpoint.parameters_into(model)?,
+            None => {}
         }
+        if stage > 0 && done == first {
+            model = number_parameters((course.begin_stage)(stage, model));
+        }
+        let is_last = stage + 1 == course.plans.len();
+        let share = (first + plan.steps) as f64 / course.steps_before(course.plans.len()) as f64;
+        let mut batches = Batches::new(rows, plan, stage, seed, rows.device);
+        while done < first + plan.steps {
+            let mut noise = Noise::new(seed, done, rows.device);
+            let batch = batches.at(done - first, &mut noise);
+            let mut loss;
+            (model, loss) = model.step(&batch, &mut memory, &mut noise, &mut optimizer, plan.rate_at(done - first));
+            done += 1;
+            let mut exhausted = false;
+            if let Some(validate) = course.validate.filter(|_| is_last && done.is_multiple_of(CHECK_EVERY)) {
+                let value = validate(&model);
+                loss = loss.note("validation", value);
+                let best = best.get_or_insert_with(|| Best::of(&model, done, f64::INFINITY));
+                if value < best.value {
+                    *best = Best::of(&model, done, value);
+                }
+                exhausted = done - best.step >= plan.patience * CHECK_EVERY;
+            }
+            let then = watch.step(done, &loss)?;
+            if !is_last && then != Then::Stop && (then == Then::Finish || watch.spent() >= share) {
+                // This stage has had its share of the time; the next one has not.
+                done = first + plan.steps;
+                break;
+            }
+            if exhausted {
+                done = first + plan.steps;
+                break;
+            }
+            if then == Then::Continue {
+                continue;
+            }
+            let mut checkpoint = Checkpoint::of(&model, &optimizer, done);
+            checkpoint.best.clone_from(&best);
+            watch.checkpoint(&checkpoint)?;
+            match then {
+                Then::Stop => return Ok(Ended { checkpoint, stopped: true }),
+                Then::Finish => return Ok(Ended { checkpoint: checkpoint.at_its_best(), stopped: false }),
+                Then::Continue | Then::Save => {}
+            }
+        }
+        let mut checkpoint = Checkpoint::of(&model, &optimizer, done);
+        checkpoint.best.clone_from(&best);
+        if is_last {
+            let checkpoint = checkpoint.at_its_best();
+            watch.checkpoint(&checkpoint)?;
+            return Ok(Ended { checkpoint, stopped: false });
+        }
+        watch.checkpoint(&checkpoint)?;
     }
-    let checkpoint = Checkpoint::of(&model, &optimizer, done);
-    watch.checkpoint(&checkpoint)?;
-    Ok(checkpoint)
+    unreachable!("a course has a last stage")
 }
 
 /// The error for a loss that is not a number any more.

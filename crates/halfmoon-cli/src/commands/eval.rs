@@ -3,10 +3,11 @@
 use std::io::Write;
 
 use halfmoon::experiment::{Progress, predictions};
-use halfmoon::run;
-use halfmoon_pool::Error;
+use halfmoon::model::Makes;
+use halfmoon::run::{self, Asked};
 use halfmoon_pool::metric::{METRICS, confusion, measure, per_class};
 use halfmoon_pool::read;
+use halfmoon_pool::{Dataset, Error};
 use serde_json::json;
 
 use crate::Failure;
@@ -34,6 +35,7 @@ pub(crate) fn run(args: &Eval) -> Result<(), Failure> {
             Error::data(args.data.as_path(), "holds no labelled item", "`eval` compares answers with labels").into()
         );
     };
+    let bound = args.importance.map(|samples| bound(&asked, &items, samples.get())).transpose()?;
     let classes = &asked.data.schema.classes;
     let (per_class, confusion) = (per_class(&predictions), confusion(&predictions));
     let mut out = std::io::stdout().lock();
@@ -51,6 +53,7 @@ pub(crate) fn run(args: &Eval) -> Result<(), Failure> {
             "model": asked.entry.name,
             "data": args.data.to_string_lossy(),
             "test": measured.to_json(),
+            "log_p_x_bound": bound.as_ref().map(Bound::to_json),
             "per_class": per_class,
             "confusion": { "classes": classes, "rows_true_columns_predicted": rows },
         });
@@ -63,6 +66,12 @@ pub(crate) fn run(args: &Eval) -> Result<(), Failure> {
         table.row([metric.name.to_owned(), figure(measured.get(metric.name))]);
     }
     writeln!(out, "{table}")?;
+    if let Some(Bound { samples, n, mean, half }) = &bound {
+        writeln!(
+            out,
+            "log p(x) ≥ {mean:.3} ± {half:.3} nats, mean of {n} items with {samples} importance samples each\n"
+        )?;
+    }
     let mut table = Table::new(["class", "items", "precision", "recall", "f1"]);
     for of in &per_class {
         let name = classes[of.class.index()].clone();
@@ -79,4 +88,37 @@ pub(crate) fn run(args: &Eval) -> Result<(), Failure> {
     }
     write!(out, "{table}")?;
     Ok(())
+}
+
+/// A lower bound on the mean of log p(x), in nats.
+struct Bound {
+    samples: usize,
+    n: usize,
+    mean: f64,
+    /// Half the 95 % interval over items.
+    half: f64,
+}
+
+impl Bound {
+    fn to_json(&self) -> serde_json::Value {
+        json!({ "samples": self.samples, "n": self.n, "mean": self.mean, "interval": [self.mean - self.half, self.mean + self.half] })
+    }
+}
+
+/// Over all items, labelled or not.
+fn bound(asked: &Asked, items: &Dataset, samples: usize) -> Result<Bound, Error> {
+    let rows: Vec<usize> = (0..items.len()).collect();
+    let inputs = asked.data.encoding.encode(&items.inputs, &rows);
+    let each = asked.predictor.importance_bound(inputs.view(), samples).ok_or_else(|| {
+        let able =
+            halfmoon::models::MODELS.iter().filter(|entry| entry.makes != Makes::Nothing).map(|entry| entry.name);
+        Error::usage(
+            format!("`{}` has no density to bound", asked.entry.name),
+            format!("--importance is for {}", able.collect::<Vec<_>>().join(", ")),
+        )
+    })?;
+    let n = each.len();
+    let mean = each.iter().map(|&value| f64::from(value)).sum::<f64>() / n as f64;
+    let variance = each.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / (n.max(2) - 1) as f64;
+    Ok(Bound { samples, n, mean, half: 1.96 * (variance / n as f64).sqrt() })
 }

@@ -97,7 +97,8 @@ fn print(out: &mut impl Write, outcome: &Outcome) -> Result<(), Failure> {
     for Figures { name, steps, seconds, test } in &outcome.models {
         let figures = METRICS.iter().map(|metric| figure(test.as_ref().and_then(|test| test.get(metric.name))));
         let time = crate::duration::show(std::time::Duration::from_secs_f64(*seconds));
-        table.row([(*name).to_owned(), steps.to_string(), time].into_iter().chain(figures));
+        let steps = steps.map_or_else(|| "–".into(), |steps| steps.to_string());
+        table.row([(*name).to_owned(), steps, time].into_iter().chain(figures));
     }
     writeln!(out, "{} labels; {} (95 % intervals in brackets)\n", outcome.labels, outcome.protocol)?;
     write!(out, "{table}")?;

@@ -13,7 +13,22 @@ fn help_and_version_are_no_failure() {
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    for command in ["train", "predict", "eval", "models", "formats", "metrics", "cite", "config"] {
+    for command in [
+        "train",
+        "predict",
+        "eval",
+        "sample",
+        "analogy",
+        "manifold",
+        "reconstruct",
+        "get",
+        "bench",
+        "models",
+        "formats",
+        "metrics",
+        "cite",
+        "config",
+    ] {
         place.run(&format!("{command} --help")).exits(0).prints(&["Usage: halfmoon"]);
     }
 }

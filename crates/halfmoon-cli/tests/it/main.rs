@@ -4,9 +4,11 @@
 
 mod basics;
 mod labels;
+mod making;
 mod pictures;
 mod predict;
 mod resume;
+mod ssl;
 mod support;
 mod tables;
 mod train;

@@ -20,13 +20,13 @@ use burn::tensor::Tensor;
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
-use crate::dist::Categorical;
+use crate::dist::{Categorical, Normal, log_mean_exp, log_sum_exp};
 use crate::loss::Loss;
-use crate::model::{Batch, Counts, Encode, LogDensity, Model, ModelConfig, Sample};
-use crate::nets::Given::{Class, Pair, Row};
+use crate::model::{Batch, Classifier, Counts, Generate, LogDensity, Makes, Model, ModelConfig};
+use crate::nets::Given::{self, Class, Pair, Row};
 use crate::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet};
 use crate::noise::Noise;
-use crate::ops::Index;
+use crate::ops::{Index, index_tensor};
 use crate::pairs::Pairs;
 use crate::train::{Decay, Plan};
 
@@ -44,6 +44,12 @@ pub struct M2Config {
     /// Whose weights of the three terms. With the paper's own, a run needs some 100,000 steps to learn
     /// what these show after a thousand: they let the few labelled rows anchor the classes.
     pub preset: Preset,
+    /// How the sum over classes in equation 7 is made.
+    pub sum_over_classes: SumOverClasses,
+    /// Temperature of the Gumbel-softmax.
+    pub temperature: f64,
+    /// Steps within which the weight of the KL term rises to 1. The paper has none.
+    pub warm_up: u64,
     /// Weight of the labelled bound, in place of the preset's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labelled: Option<f64>,
@@ -72,6 +78,17 @@ pub enum Preset {
     Maaloe,
     /// 1, 1, 1200: the 2015 workshop program of the same authors, and zhusuan.
     Maaloe2015,
+}
+
+/// How an expectation under q(y | x) is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SumOverClasses {
+    /// Every class, weighed by its probability: the paper's.
+    Exact,
+    /// One relaxed sample, y = softmax((s + g) / τ) with Gumbel noise g (Jang et al. 2017, equation 2): biased, at the
+    /// cost of one class.
+    Gumbel,
 }
 
 /// One number for each term of equation 9.
@@ -108,6 +125,9 @@ impl Default for M2Config {
             hidden: vec![128],
             activation: Activation::Relu,
             preset: Preset::Musyoku,
+            sum_over_classes: SumOverClasses::Exact,
+            temperature: 0.66, // Maddison et al. 2017
+            warm_up: 0,
             labelled: None,
             unlabelled: None,
             classify: None,
@@ -131,6 +151,7 @@ impl ModelConfig for M2Config {
     const NAME: &'static str = "m2";
     const ABOUT: &'static str = "a classifier and a generator in one, learning from labelled and unlabelled rows";
     const PAPER: &'static str = "kingma2014ssl";
+    const MAKES: Makes = Makes::InputsOfAClass;
     const NEEDS_LABELS: bool = false;
 
     fn plan() -> Plan {
@@ -141,6 +162,9 @@ impl ModelConfig for M2Config {
         super::check_hidden("hidden", &self.hidden)?;
         if self.latent == 0 {
             return Err("`latent` must be at least 1".into());
+        }
+        if !self.temperature.is_finite() || self.temperature <= 0.0 {
+            return Err("`temperature` must be more than 0".into());
         }
         for (name, weight) in
             [("labelled", self.labelled), ("unlabelled", self.unlabelled), ("classify", self.classify)]
@@ -183,19 +207,37 @@ pub struct M2 {
 impl Model for M2 {
     type Memory = ();
 
-    fn loss(&self, Batch { x, y, u, counts }: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
+    fn loss(&self, batch: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
+        let Batch { x, y, u, counts, moment } = batch;
         let weights = self.config.weights(*counts);
+        let kl_weight = moment.warm_up(self.config.warm_up);
         let ([n, _], [m, _]) = (x.dims(), u.dims());
-        // One pass for all rows: the labelled ones under their class, the others under every class.
-        let pairs = Pairs::own(y).then(&Pairs::every_class(m, self.classes));
         let rows = Tensor::cat(vec![x.clone(), u.clone()], 0);
-        let elbo_xy = self.elbo_xy(&rows, &pairs, noise);
         let logits = self.classify(&rows);
+        let q_y = (m > 0).then(|| Categorical { logits: logits.clone().slice_dim(0, n..n + m) });
+        // One pass for all rows: the labelled ones under their class, the others under every class, or under
+        // one relaxed class.
+        let relaxed = q_y.as_ref().filter(|_| self.config.sum_over_classes == SumOverClasses::Gumbel);
+        let (elbo_xy, each) = match relaxed {
+            None => {
+                let pairs = Pairs::own(y).then(&Pairs::every_class(m, self.classes));
+                (self.bound(&rows, &pairs, Class, kl_weight, noise), self.classes)
+            }
+            Some(q_y) => {
+                let y_u = q_y.relaxed(self.config.temperature, noise);
+                let soft = Tensor::cat(vec![one_hot(y, self.classes, &y_u), y_u], 0);
+                let pairs = Pairs::own(&(0..u32::try_from(n + m).expect("few rows")).collect());
+                (self.bound(&rows, &pairs, Pair(&soft), kl_weight, noise), 1)
+            }
+        };
         let mut loss = Loss::default();
-        if m > 0 {
-            let q_y = Categorical { logits: logits.clone().slice_dim(0, n..n + m) };
-            let elbo_xy = elbo_xy.clone().slice_dim(0, n..n + m * self.classes).reshape([m, self.classes]);
-            loss = loss.weigh("unlabelled", weights.unlabelled, -elbo_x(&q_y, elbo_xy).mean());
+        if let Some(q_y) = &q_y {
+            let elbo_xy = elbo_xy.clone().slice_dim(0, n..n + m * each).reshape([m, each]);
+            let elbo_x = match relaxed {
+                None => elbo_x(q_y, elbo_xy),
+                Some(_) => elbo_xy.squeeze_dim(1) + q_y.entropy(),
+            };
+            loss = loss.weigh("unlabelled", weights.unlabelled, -elbo_x.mean());
         }
         if n > 0 {
             let q_y = Categorical { logits: logits.slice_dim(0, 0..n) };
@@ -207,7 +249,9 @@ impl Model for M2 {
         }
         loss
     }
+}
 
+impl Classifier for M2 {
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
         self.q_y.of(x).logits
     }
@@ -216,11 +260,7 @@ impl Model for M2 {
         Some(self)
     }
 
-    fn as_sample(&self) -> Option<&dyn Sample> {
-        Some(self)
-    }
-
-    fn as_encode(&self) -> Option<&dyn Encode> {
+    fn as_generate(&self) -> Option<&dyn Generate> {
         Some(self)
     }
 }
@@ -228,9 +268,21 @@ impl Model for M2 {
 impl M2 {
     /// −𝓛(x, y), equation 6: a lower bound on log p(x, y) of each pair of a row x `[r, d]` and a class: `[p]`.
     pub fn elbo_xy(&self, x: &Tensor<2>, pairs: &Pairs, noise: &mut Noise) -> Tensor<1> {
-        let q_z = self.q_z.given(pairs, [Row(x), Class]);
-        let p_x = self.p_x.given(pairs, [Class, Pair(&q_z.rsample(noise))]);
-        p_x.log_prob(x, Some(pairs.row())) + self.log_p_y() - q_z.kl_to_standard()
+        self.bound(x, pairs, Class, 1.0, noise)
+    }
+
+    /// The same for whatever stands for the class, with the KL term as heavy as asked.
+    fn bound(&self, x: &Tensor<2>, pairs: &Pairs, y: Given, kl_weight: f64, noise: &mut Noise) -> Tensor<1> {
+        let q_z = self.q_z.given(pairs, [Row(x), y]);
+        let p_x = self.p_x.given(pairs, [y, Pair(&q_z.rsample(noise))]);
+        let kl = q_z.kl_to_standard();
+        let kl = if kl_weight < 1.0 { kl * kl_weight } else { kl };
+        p_x.log_prob(x, Some(pairs.row())) + self.log_p_y() - kl
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
     }
 
     fn log_p_y(&self) -> f64 {
@@ -250,21 +302,41 @@ impl LogDensity for M2 {
         let likeliest = self.q_y.of(x).mode();
         self.elbo_xy(x, &Pairs::own(&likeliest), noise)
     }
-}
 
-impl Sample for M2 {
-    fn sample(&self, y: &Index, noise: &mut Noise) -> Tensor<2> {
-        let z = noise.normal([y.len(), self.latent]);
-        self.p_x.given(&Pairs::own(y), [Class, Pair(&z)]).mean()
-    }
-}
-
-impl Encode for M2 {
-    /// Σ_y q(y | x) E[z | x, y].
-    fn encode(&self, x: &Tensor<2>) -> Tensor<2> {
+    /// Importance sampling for z under every class, and the classes summed exactly.
+    fn importance_bound(&self, x: &Tensor<2>, samples: usize, noise: &mut Noise) -> Option<Tensor<1>> {
         let n = x.dims()[0];
-        let q_y = self.q_y.of(x).log_probs().exp().unsqueeze_dim::<3>(2);
-        let means = self.q_z.given(&Pairs::every_class(n, self.classes), [Row(x), Class]).mean;
-        (means.reshape([n, self.classes, self.latent]) * q_y).sum_dim(1).squeeze_dim(1)
+        let pairs = Pairs::every_class(n, self.classes);
+        let q_z = self.q_z.given(&pairs, [Row(x), Class]);
+        let log_weights = (0..samples).map(|_| {
+            let z = q_z.rsample(noise);
+            let log_p_x = self.p_x.given(&pairs, [Class, Pair(&z)]).log_prob(x, Some(pairs.row()));
+            log_p_x + self.log_p_y() + Normal::standard_log_prob(&z) - q_z.log_prob(&z)
+        });
+        let log_p_xy: Tensor<2> = log_mean_exp(log_weights).reshape([n, self.classes]);
+        Some(log_sum_exp(log_p_xy))
     }
+}
+
+impl Generate for M2 {
+    fn latent(&self) -> usize {
+        self.latent
+    }
+
+    fn knows_classes(&self) -> bool {
+        true
+    }
+
+    fn encode(&self, x: &Tensor<2>, y: &Index) -> Tensor<2> {
+        self.q_z.given(&Pairs::own(y), [Row(x), Class]).mean
+    }
+
+    fn decode(&self, z: &Tensor<2>, y: &Index) -> Tensor<2> {
+        self.p_x.given(&Pairs::own(y), [Class, Pair(z)]).mean()
+    }
+}
+
+/// Rows of zeros with a 1 at each class: `[n, classes]`, on the device and in the precision of `like`.
+fn one_hot(y: &Index, classes: usize, like: &Tensor<2>) -> Tensor<2> {
+    Tensor::<2>::eye(classes, &like.device()).cast(like.dtype()).select(0, index_tensor(y, &like.device()))
 }

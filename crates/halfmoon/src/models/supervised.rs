@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dist::Categorical;
 use crate::loss::Loss;
-use crate::model::{Batch, Model, ModelConfig};
+use crate::model::{Batch, Classifier, Model, ModelConfig};
 use crate::nets::{Activation, CategoricalNet, ConvNet, Hidden};
 use crate::noise::Noise;
 use crate::train::{Decay, Plan};
@@ -103,7 +103,9 @@ impl Model for Supervised {
     fn loss(&self, Batch { x, y, .. }: &Batch, (): &mut (), _: &mut Noise) -> Loss {
         Loss::default().add("classify", -Categorical { logits: self.classify(x) }.log_prob(y).mean())
     }
+}
 
+impl Classifier for Supervised {
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
         match (&self.mlp, &self.conv) {
             (Some(mlp), _) => mlp.of(x).logits,

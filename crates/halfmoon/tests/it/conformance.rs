@@ -1,11 +1,14 @@
 //! What must hold for every model, by walking the registry.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use burn::tensor::Device;
 use halfmoon::fit::{Entry, Task};
-use halfmoon::model::{Batch, Counts, Model, ModelConfig};
+use halfmoon::model::{Batch, Classifier, Counts, Makes, Model, ModelConfig, Moment};
 use halfmoon::models::{BASELINE, MODELS, ModelVisitor, visit_models};
 use halfmoon::noise::Noise;
-use halfmoon::ops::without_kernels;
+use halfmoon::ops::{Index, without_kernels};
 use halfmoon::predict::Trained;
 use halfmoon::{Checkpoint, tensor};
 use halfmoon_pool::Dataset;
@@ -52,8 +55,12 @@ fn every_term_is_finite_from_the_first_step_and_the_loss_falls() {
         let (_, _, trace) = fit(entry, &settings(entry, &SMALL), dataset, 1);
         assert!(trace.terms.iter().flatten().all(|(_, value)| value.is_finite()), "{}", entry.name);
         let mean = |steps: &[f64]| steps.iter().sum::<f64>() / steps.len() as f64;
-        let (start, end) = (mean(&trace.totals[..5]), mean(&trace.totals[55..]));
-        assert!(end < start, "{}: {start} at the start, {end} at the end", entry.name);
+        // Every stage, or round, has 60 steps; what is fitted at once has none.
+        assert_eq!(trace.totals.len() % 60, 0, "{}", entry.name);
+        for stage in trace.totals.chunks(60) {
+            let (start, end) = (mean(&stage[..5]), mean(&stage[55..]));
+            assert!(end < start, "{}: {start} at the start, {end} at the end", entry.name);
+        }
     });
 }
 
@@ -62,10 +69,13 @@ fn two_clusters_are_told_apart_with_one_label_each() {
     for entry in MODELS {
         for mut dataset in [pictures(200, 1, 3), table(200, 1, 4)] {
             let (predictor, encoding, _) =
-                fit(entry, &settings(entry, &["hidden=[24]", "train.steps=200"]), &dataset, 1);
+                fit(entry, &settings(entry, &["hidden=[24]", "train.steps=500"]), &dataset, 1);
             truth(&mut dataset);
             let accuracy = accuracy(&*predictor, &encoding, &dataset);
-            assert!(accuracy > 0.85, "{}: {accuracy}", entry.name);
+            // With one label a class the harmonic function is nearly flat, and rows whose yes/no cell is turned over lie
+            // between the clusters of the table: the two steps that it makes there are not where the classes part.
+            let least = if entry.name == "label_propagation" { 0.75 } else { 0.85 };
+            assert!(accuracy > least, "{}: {accuracy}", entry.name);
         }
     }
 }
@@ -120,7 +130,7 @@ fn a_checkpoint_read_back_answers_bit_for_bit_the_same() {
         let (settings, device) = (settings(entry, &SMALL), Device::flex());
         let encoding = Encoding::fit(dataset, Pixels::Grey);
         let task = Task { dataset, encoding: &encoding, seed: 1, device: &device };
-        let checkpoint = (entry.fit)(&settings, &task, None, &mut Trace::default()).unwrap();
+        let checkpoint = (entry.fit)(&settings, &task, None, &mut Trace::default()).unwrap().checkpoint;
         let path = folder.join(entry.name);
         checkpoint.write(&path).unwrap();
         let read = Checkpoint::read(&path).unwrap();
@@ -141,7 +151,8 @@ fn one_seed_gives_one_result_and_another_seed_another() {
         let settings = settings(entry, &SMALL);
         let trace = |seed| fit(entry, &settings, dataset, seed).2.totals;
         assert_eq!(trace(5), trace(5), "{}", entry.name);
-        assert_ne!(trace(5), trace(6), "{}", entry.name);
+        // What is fitted at once need not draw anything.
+        assert!(trace(5).is_empty() || trace(5) != trace(6), "{}", entry.name);
     });
 }
 
@@ -178,13 +189,21 @@ fn an_interrupted_run_ends_with_the_numbers_of_an_uninterrupted_one() {
         let (settings, device) = (settings(entry, &SMALL), Device::flex());
         let encoding = Encoding::fit(dataset, Pixels::Grey);
         let task = Task { dataset, encoding: &encoding, seed: 3, device: &device };
-        let whole = (entry.fit)(&settings, &task, None, &mut Trace::default()).unwrap();
-        let mut first = Trace { stop_at: Some(23), ..Trace::default() };
-        let stopped = (entry.fit)(&settings, &task, None, &mut first).unwrap();
-        assert_eq!(stopped.step, 23);
-        let resumed = (entry.fit)(&settings, &task, Some(stopped), &mut Trace::default()).unwrap();
-        // The optimiser's state is written in no particular order; what it did shows in the parameters.
-        assert_eq!(resumed.finished(), whole.finished(), "{}", entry.name);
+        let whole = (entry.fit)(&settings, &task, None, &mut Trace::default()).unwrap().checkpoint;
+        // In the first stage, at its end and in the last one, where there are several.
+        for at in [23, 60, 83] {
+            let mut first = Trace { stop_at: Some(at), ..Trace::default() };
+            let stopped = (entry.fit)(&settings, &task, None, &mut first).unwrap();
+            if !stopped.stopped {
+                continue;
+            }
+            let is_resumable = stopped.checkpoint.step == at;
+            assert!(is_resumable || first.totals.is_empty(), "{}: {} for {at}", entry.name, stopped.checkpoint.step);
+            let resume = is_resumable.then_some(stopped.checkpoint);
+            let resumed = (entry.fit)(&settings, &task, resume, &mut Trace::default()).unwrap().checkpoint;
+            // The optimiser's state is written in no particular order; what it did shows in the parameters.
+            assert_eq!(resumed.finished(), whole.clone().finished(), "{} stopped at {at}", entry.name);
+        }
     });
 }
 
@@ -221,7 +240,8 @@ fn a_model_that_can_do_without_labels_does() {
         dataset.labels.fill(None);
         let (_, _, trace) = fit(entry, &settings(entry, &SMALL), &dataset, 1);
         assert!(
-            trace.totals.iter().all(|total| total.is_finite()) && trace.totals[59] < trace.totals[0],
+            trace.totals.iter().all(|total| total.is_finite())
+                && trace.totals.last() < trace.totals.get(trace.totals.len() - 60),
             "{}",
             entry.name
         );
@@ -249,25 +269,33 @@ fn capabilities<C: ModelConfig>(dataset: &Dataset) {
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let inputs = encoding.encode(&dataset.inputs, &rows);
     let x = tensor(inputs.clone(), &device);
-    let y = (0..120).map(|row| row % 2).collect();
-    let batch = Batch { x: x.clone(), y, u: x.clone(), counts: Counts { labelled: 120, unlabelled: 120 } };
-    let loss = model.loss(&batch, &mut Default::default(), &mut Noise::new(1, 1, &device));
-    let gradients = gradients(&model, &loss.total().backward());
-    for (name, values) in parameters(&model).iter().filter(|(_, values)| !values.is_empty()) {
-        let gradient = gradients.get(name).unwrap_or_else(|| panic!("{}: no gradient for {name}", C::NAME));
-        assert_eq!(gradient.len(), values.len());
-        assert!(gradient.iter().any(|&g| g != 0.0), "{}: {name} has no effect on the loss", C::NAME);
+    let y: Index = (0..120).map(|row| row % 2).collect();
+    let counts = Counts { labelled: 120, unlabelled: 120 };
+    let mut moved: BTreeSet<String> = BTreeSet::new();
+    for stage in 0..=C::default().earlier_stages().len() {
+        let moment = Moment { stage, step: 0 };
+        let batch = Batch { x: x.clone(), y: Arc::clone(&y), u: x.clone(), counts, moment };
+        let loss = model.loss(&batch, &mut Default::default(), &mut Noise::new(1, 1, &device));
+        let gradients = gradients(&model, &loss.total().backward());
+        moved.extend(gradients.into_iter().filter(|(_, of)| of.iter().any(|&g| g != 0.0)).map(|(name, _)| name));
+    }
+    for (name, _) in parameters(&model).iter().filter(|(_, values)| !values.is_empty()) {
+        assert!(moved.contains(name), "{}: {name} has no effect on the loss of any stage", C::NAME);
     }
     assert_eq!(model.classify(&x).dims(), [120, 2]);
-    if let Some(samples) = model.as_sample() {
-        let drawn = samples.sample(&[0, 1, 1].into(), &mut Noise::new(1, 2, &device));
+    let makes = model
+        .as_generate()
+        .map_or(Makes::Nothing, |codes| if codes.knows_classes() { Makes::InputsOfAClass } else { Makes::Inputs });
+    assert_eq!(makes, C::MAKES, "{}", C::NAME);
+    if let Some(codes) = model.as_generate() {
+        let of_data = codes.encode(&x, &y);
+        assert_eq!(of_data.dims(), [120, codes.latent()], "{}", C::NAME);
+        let z = Noise::new(1, 2, &device).normal([3, codes.latent()]);
+        let drawn = codes.decode(&z, &[0, 1, 1].into());
         assert_eq!(drawn.dims(), [3, layout.width()], "{}", C::NAME);
-        assert!(numbers(&drawn).iter().all(|value| value.is_finite()));
-    }
-    if let Some(codes) = model.as_encode() {
-        let codes = codes.encode(&x);
-        assert_eq!(codes.dims()[0], 120, "{}", C::NAME);
-        assert!(numbers(&codes).iter().all(|value| value.is_finite()));
+        assert!(numbers(&drawn).iter().chain(&numbers(&of_data)).all(|value| value.is_finite()));
+        let other_class = codes.decode(&z, &[1, 0, 0].into());
+        assert_eq!(numbers(&drawn) != numbers(&other_class), codes.knows_classes(), "{}", C::NAME);
     }
     if model.as_log_density().is_some() {
         let entry = MODELS.iter().find(|entry| entry.name == C::NAME).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, TensorData};
 use halfmoon::dist::Categorical;
-use halfmoon::model::{Batch, Counts, Model, ModelConfig};
+use halfmoon::model::{Batch, Classifier, Counts, Model, ModelConfig, Moment};
 use halfmoon::models::{M2Config, Preset, elbo_x};
 use halfmoon::nets::Activation;
 use halfmoon::noise::Noise;
@@ -101,6 +101,7 @@ fn compare(case: &Case) {
         labelled: Some(weights["labelled"]),
         unlabelled: Some(weights["unlabelled"]),
         classify: Some(weights["classify"]),
+        ..M2Config::default()
     };
     let fresh = config.init(&layout, size("c"), &mut Noise::new(1, 0, &device()));
     let mut used = 0;
@@ -132,7 +133,7 @@ fn compare(case: &Case) {
 
     // The loss draws for the labelled rows first, then for the unlabelled ones.
     let noise = [case.eps_l.data.clone(), case.eps_u.data.clone()].concat();
-    let batch = Batch { x, y, u, counts: Counts { labelled: size("n"), unlabelled: r } };
+    let batch = Batch { x, y, u, counts: Counts { labelled: size("n"), unlabelled: r }, moment: Moment::default() };
     let mut noise = Noise::recorded(noise, &device()).with_dtype(DType::F64);
     let total = model.loss(&batch, &mut (), &mut noise).total();
     assert_close(numbers(&total)[0], expected.total, 1e-10);

@@ -13,3 +13,4 @@ mod gradients;
 mod ops;
 mod savings;
 mod support;
+mod vae;

@@ -7,7 +7,7 @@ use burn::backend::FloatDType;
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
 use halfmoon::dist::{Categorical, Normal};
-use halfmoon::model::{Batch, Counts, Model, ModelConfig};
+use halfmoon::model::{Batch, Counts, Model, ModelConfig, Moment};
 use halfmoon::models::{M2, M2Config, elbo_x};
 use halfmoon::nets::Given::{At, Class, Pair, Row};
 use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet};
@@ -41,7 +41,13 @@ impl Sizes {
         let mut rows = |rows: usize| noise.normal([rows, self.inputs]).clamp(-1.5, 1.5) / 3.0 + 0.5;
         let (x, u) = (rows(self.labelled), rows(self.unlabelled));
         let y = (0..self.labelled as u32).map(|row| row % CLASSES as u32).collect();
-        Batch { x, y, u, counts: Counts { labelled: self.labelled, unlabelled: self.unlabelled } }
+        Batch {
+            x,
+            y,
+            u,
+            counts: Counts { labelled: self.labelled, unlabelled: self.unlabelled },
+            moment: Moment::default(),
+        }
     }
 }
 

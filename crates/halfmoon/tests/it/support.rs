@@ -38,7 +38,7 @@ pub fn assert_close(found: f64, expected: f64, tolerance: f64) {
     assert!((found - expected).abs() <= tolerance * scale, "found {found}, expected {expected}");
 }
 
-/// Names and numbers of a model's parameters.
+/// Names and numbers of a model's parameters; those that are never trained are missing.
 pub fn parameters<M: Module>(model: &M) -> BTreeMap<String, Vec<f64>> {
     collect(model, |value| Some(numbers(&value.0)))
 }
@@ -85,6 +85,9 @@ fn collect<M: Module>(model: &M, of: fn(&Flat) -> Option<Vec<f64>>) -> BTreeMap<
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let flat = Flat(param.val().flatten(0, D - 1));
+            if !param.is_require_grad() {
+                return;
+            }
             if let Some(numbers) = (self.of)(&flat) {
                 self.found.insert(self.path.join("."), numbers);
             }
@@ -95,7 +98,7 @@ fn collect<M: Module>(model: &M, of: fn(&Flat) -> Option<Vec<f64>>) -> BTreeMap<
     read.found
 }
 
-/// The model in f64, every parameter replaced by what `change` makes of its name and its numbers.
+/// The model in f64, every parameter that is trained replaced by what `change` makes of its name and its numbers.
 pub fn with_parameters<M: Module>(model: M, change: impl FnMut(&str, Vec<f64>) -> Vec<f64>) -> M {
     struct Write<F> {
         path: Vec<String>,
@@ -110,10 +113,12 @@ pub fn with_parameters<M: Module>(model: M, change: impl FnMut(&str, Vec<f64>) -
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let name = self.path.join(".");
+            let is_trained = param.is_require_grad();
             let (id, value, mapper) = param.consume();
-            let numbers = (self.change)(&name, numbers(&value));
-            let data = TensorData::new(numbers, value.dims());
-            let value = Tensor::from_data(data, (&value.device(), DType::F64)).require_grad();
+            let before = numbers(&value);
+            let after = if is_trained { (self.change)(&name, before) } else { before };
+            let data = TensorData::new(after, value.dims());
+            let value = Tensor::from_data(data, (&value.device(), DType::F64)).set_require_grad(is_trained);
             Param::from_mapped_value(id, value, mapper)
         }
     }
@@ -183,8 +188,10 @@ pub struct Trace {
 impl Watch for Trace {
     fn step(&mut self, step: u64, loss: &Loss) -> Result<Then> {
         let terms = loss.values();
-        self.totals.push(terms.last().unwrap().1);
-        self.terms.push(terms);
+        if let Some((_, total)) = terms.last() {
+            self.totals.push(*total);
+            self.terms.push(terms);
+        }
         Ok(if self.stop_at == Some(step) { Then::Stop } else { Then::Continue })
     }
 
@@ -193,11 +200,29 @@ impl Watch for Trace {
     }
 }
 
-/// The defaults of a model with other settings on top, such as `train.steps=50`.
+/// The defaults of a model with other settings on top, such as `train.steps=50`. A model that has no such setting does
+/// without; earlier stages, and the model inside another one, are set alike.
 pub fn settings(entry: &Entry, changes: &[&str]) -> toml::Table {
     let mut settings = (entry.defaults)();
     for change in changes {
-        halfmoon::config::set(&mut settings, change).unwrap();
+        let (key, value) = change.split_once('=').unwrap();
+        let mut keys = vec![key.to_owned()];
+        if let Some(rest) = key.strip_prefix("train.") {
+            keys.push(format!("pretrain.{rest}"));
+        }
+        if key == "hidden" {
+            keys.push("top.hidden".into());
+        }
+        for key in keys {
+            let section = key.split('.').next().unwrap();
+            if settings.contains_key(section) {
+                halfmoon::config::set(&mut settings, &format!("{key}={value}")).unwrap();
+            }
+        }
+        if entry.name == "self_training" {
+            halfmoon::config::set(&mut settings, &format!("settings.{change}")).unwrap();
+            halfmoon::config::set(&mut settings, "rounds=2").unwrap();
+        }
     }
     settings
 }
@@ -213,7 +238,7 @@ pub fn fit(
     let mut trace = Trace::default();
     let device = Device::flex();
     let task = Task { dataset, encoding: &encoding, seed, device: &device };
-    let checkpoint = (entry.fit)(settings, &task, None, &mut trace).unwrap();
+    let checkpoint = (entry.fit)(settings, &task, None, &mut trace).unwrap().checkpoint;
     let classes = dataset.schema.classes.len();
     let predictor = (entry.load)(settings, &encoding.layout(), classes, &checkpoint, &device).unwrap();
     (predictor, encoding, trace)

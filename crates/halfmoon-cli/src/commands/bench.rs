@@ -1,0 +1,59 @@
+//! `halfmoon bench`.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Failure;
+use crate::args::{Bench, SslMnist};
+use crate::progress::Terminal;
+use crate::ssl::{self, Options};
+
+pub(crate) fn run(bench: &Bench) -> Result<(), Failure> {
+    match bench {
+        Bench::SslMnist(args) => ssl_mnist(args),
+    }
+}
+
+/// Training time of a run of --quick: ten of them are five minutes.
+const QUICK_TIME: Duration = Duration::from_secs(30);
+
+/// Labels of --quick.
+const QUICK_LABELS: usize = 100;
+
+fn ssl_mnist(args: &SslMnist) -> Result<(), Failure> {
+    let mut labels: Vec<usize> = args.labels.iter().copied().map(NonZeroUsize::get).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    let most = if args.quick { QUICK_TIME } else { Duration::MAX };
+    let options = Options {
+        data: super::text(&args.data)?,
+        quick: args.quick,
+        seed: args.seed,
+        time_per_run: args.time_per_run.min(most).as_secs_f64(),
+        models: ssl::choose(args.models.as_deref(), args.quick)?,
+        labels: if args.quick { vec![QUICK_LABELS] } else { labels },
+        draws: if args.quick { 1 } else { args.draws },
+    };
+    let quick = if args.quick { "-quick" } else { "" };
+    let default = || PathBuf::from(format!("bench-ssl-{}{quick}", ssl::name(&options.data)));
+    let out = args.out.clone().unwrap_or_else(default);
+    let table = ssl::run(&options, &out, &mut Terminal::new())?;
+    let mut stdout = std::io::stdout().lock();
+    if args.json {
+        writeln!(stdout, "{}", table.to_json())?;
+    } else {
+        writeln!(stdout, "{}\nhow it was made, intervals and commands: {}", table.columns(), table.path().display())?;
+    }
+    if !table.is_finished() {
+        eprintln!("stopped; the same command goes on");
+    }
+    match table.failures() {
+        0 => Ok(()),
+        1 => Err(Failure::Message(format!("a run failed; {} says which, and why", table.path().display()))),
+        failed => {
+            Err(Failure::Message(format!("{failed} runs failed; {} says which, and why", table.path().display())))
+        }
+    }
+}

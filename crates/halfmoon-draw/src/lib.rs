@@ -1,0 +1,23 @@
+//! Pictures of what a model makes: rows of numbers as a [`grid`] of small pictures, codes as a [`scatter`] plot.
+//! [`project`] brings codes of any width down to the two directions that a plot has.
+//!
+//! Everything is drawn on a white page as an [`image::RgbImage`]; [`write_png`] writes it. The same input gives the
+//! same bytes.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests: a panic says where"))]
+
+mod grid;
+mod page;
+mod palette;
+mod png;
+mod project;
+mod scatter;
+mod text;
+
+pub use image::RgbImage;
+
+pub use grid::{Layout, grid};
+pub use png::{png_bytes, write_png};
+pub use project::{Projection, project};
+pub use scatter::{Captions, Scatter, scatter};
+pub use text::class_name;
