@@ -233,7 +233,9 @@ impl HeldOut {
         }
         let held = dataset.select(&test);
         let mut rest = dataset.clone();
-        test.iter().for_each(|&item| rest.labels[item] = None);
+        for item in test {
+            rest.labels[item] = None;
+        }
         Ok(HeldOut { rest, held })
     }
 

@@ -14,7 +14,7 @@ pub(crate) fn run(args: &FromItems) -> Result<(), Failure> {
     maker.needs_classes()?;
     let items = maker.items(&args.from, &args.ids, args.number.get(), &args.reading)?;
     let (generator, classes) = (maker.generator(), maker.classes());
-    let likeliest = maker.likeliest(items.inputs.view());
+    let likeliest = maker.likeliest(&items.inputs);
     let codes = generator.encode(items.inputs.view(), &likeliest);
 
     let mut rows = Vec::new();

@@ -14,7 +14,7 @@ use halfmoon_pool::metric::predicted;
 use halfmoon_pool::read::{self, Status};
 use halfmoon_pool::scores::Generator;
 use halfmoon_pool::{Class, Error};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use serde_json::{Value, json};
 
 use crate::Failure;
@@ -107,8 +107,8 @@ impl Maker {
     }
 
     /// The likeliest class of each of these encoded inputs.
-    pub(super) fn likeliest(&self, inputs: ArrayView2<f32>) -> Vec<Class> {
-        let probs = probs(&self.asked.predictor.scores(inputs).log_probs);
+    pub(super) fn likeliest(&self, inputs: &Array2<f32>) -> Vec<Class> {
+        let probs = probs(&self.asked.predictor.scores(inputs.view()).log_probs);
         probs.rows().into_iter().map(|row| predicted(row)).collect()
     }
 

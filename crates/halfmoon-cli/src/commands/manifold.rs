@@ -74,7 +74,7 @@ fn plot(maker: &Maker, args: &Manifold, only: Option<Class>) -> Result<(), Failu
     }
     let inputs = maker.asked.data.encoding.encode(&items.inputs, &rows);
     let generator = maker.generator();
-    let likeliest = maker.likeliest(inputs.view());
+    let likeliest = maker.likeliest(&inputs);
     let codes = generator.encode(inputs.view(), &likeliest);
     let projection = project(codes.view());
     let percent = |direction: usize, word: &str| match projection.shares {

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &FromItems) -> Result<(), Failure> {
     maker.shape()?;
     let items = maker.items(&args.from, &args.ids, args.number.get(), &args.reading)?;
     let generator = maker.generator();
-    let likeliest = maker.likeliest(items.inputs.view());
+    let likeliest = maker.likeliest(&items.inputs);
     let codes = generator.encode(items.inputs.view(), &likeliest);
     let made = generator.decode(codes.view(), &likeliest);
     let error = |item: usize| {

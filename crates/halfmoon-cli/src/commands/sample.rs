@@ -34,10 +34,7 @@ pub(crate) fn run(args: &Sample) -> Result<(), Failure> {
     let layout = Layout {
         columns: if has_columns { in_turn.len() } else { square.min(40) },
         title: only.map_or_else(String::new, |class| maker.caption(class)),
-        column_names: match has_columns {
-            true => in_turn.iter().map(|&class| maker.caption(class)).collect(),
-            false => Vec::new(),
-        },
+        column_names: in_turn.iter().filter(|_| has_columns).map(|&class| maker.caption(class)).collect(),
         ..Layout::default()
     };
     let pictures: Vec<_> = (0..n)

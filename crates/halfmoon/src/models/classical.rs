@@ -43,7 +43,7 @@ impl<M: Named> Learner for M {
     fn fit(&self, task: &Task, _: Option<Checkpoint>, watch: &mut dyn Watch) -> Result<Ended> {
         let items: Vec<usize> = (0..task.dataset.len()).collect();
         let x = task.encoding.encode(&task.dataset.inputs, &items);
-        let fitted = fit_at_once(task, x.view(), 0, watch, |rows, go_on| Method::fit(self, rows, go_on))?;
+        let fitted = fit_at_once(task, &x, 0, watch, |rows, go_on| Method::fit(self, rows, go_on))?;
         let stopped = fitted.is_none();
         let arrays = fitted.map(Fitted::into_arrays).unwrap_or_default();
         Ok(Ended { checkpoint: Checkpoint::of_arrays(arrays, HUNDREDTHS), stopped })
@@ -60,12 +60,13 @@ impl<M: Named> Learner for M {
 /// remains to be done here is done.
 pub(super) fn fit_at_once<T>(
     task: &Task,
-    x: ArrayView2<f32>,
+    x: &Array2<f32>,
     done: u64,
     watch: &mut dyn Watch,
     fit: impl FnOnce(&Rows, GoOn) -> Option<T>,
 ) -> Result<Option<T>> {
-    let rows = Rows { x, labels: &task.dataset.labels, classes: task.dataset.schema.classes.len(), seed: task.seed };
+    let rows =
+        Rows { x: x.view(), labels: &task.dataset.labels, classes: task.dataset.schema.classes.len(), seed: task.seed };
     let (mut last, mut said) = (0, Ok(Then::Continue));
     let mut go_on = |share: f64| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 100")]

@@ -194,7 +194,7 @@ impl Learner for M1Config {
         let codes = ndarray::concatenate(Axis(0), &views).expect("there is at least one row");
         let head = fit_at_once(
             task,
-            codes.view(),
+            &codes,
             self.train.steps,
             watch,
             |rows, go_on| with_head!(self, head => fit_head(head, rows, go_on)),

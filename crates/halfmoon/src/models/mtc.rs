@@ -119,7 +119,7 @@ impl Mtc {
             h = layer.code(&h);
             slopes.push(for_each_direction(&slope(&h), k));
         }
-        let mut t = orthonormal(noise.normal([n, k, d]).cast(x.dtype()));
+        let mut t = orthonormal(&noise.normal([n, k, d]).cast(x.dtype()));
         for _ in 0..ROUNDS {
             let mut moved: Tensor<2> = t.reshape([n * k, d]);
             for (layer, slope) in self.start.iter().zip(&slopes) {
@@ -128,7 +128,7 @@ impl Mtc {
             for (layer, slope) in self.start.iter().zip(&slopes).rev() {
                 moved = layer.back_along(moved * slope.clone());
             }
-            t = orthonormal(moved.reshape([n, k, d]));
+            t = orthonormal(&moved.reshape([n, k, d]));
         }
         t.reshape([n * k, d])
     }
@@ -159,7 +159,7 @@ fn for_each_direction(rows: &Tensor<2>, k: usize) -> Tensor<2> {
 }
 
 /// The rows of each `[k, d]` made orthonormal, one after the other (Gram and Schmidt): `[n, k, d]`.
-fn orthonormal(t: Tensor<3>) -> Tensor<3> {
+fn orthonormal(t: &Tensor<3>) -> Tensor<3> {
     let [_, k, _] = t.dims();
     let mut done: Vec<Tensor<3>> = Vec::with_capacity(k);
     for at in 0..k {

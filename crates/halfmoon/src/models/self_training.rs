@@ -187,7 +187,9 @@ impl Learner for SelfTraining {
                 ended.checkpoint.step = self.steps();
                 return Ok(ended);
             }
-            chosen.into_iter().for_each(|(row, class)| dataset.labels[row] = Some(class));
+            for (row, class) in chosen {
+                dataset.labels[row] = Some(class);
+            }
         }
     }
 
@@ -217,8 +219,8 @@ fn with_labels(checkpoint: Checkpoint, labels: Array1<f32>) -> Checkpoint {
 fn restore_labels(dataset: &mut Dataset, checkpoint: &Checkpoint) {
     for (label, &stored) in dataset.labels.iter_mut().zip(checkpoint.arrays(LABELS).values().flatten()) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a class")]
-        let class = (stored >= 0.0).then(|| Class(stored as u16));
-        *label = class;
+        let class = Class(stored as u16);
+        *label = (stored >= 0.0).then_some(class);
     }
 }
 

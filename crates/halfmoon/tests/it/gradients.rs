@@ -28,7 +28,7 @@ fn every_gradient_agrees_with_central_differences() {
             let mixed = Layout { numeric: 3, yes_no: 2, categories: vec![3, 2], image: None };
             for layout in [grey, mixed] {
                 for stage in 0..=small::<C>().earlier_stages().len() {
-                    check::<C>(small(), &layout, stage);
+                    check::<C>(&small(), &layout, stage);
                 }
             }
         }
@@ -55,7 +55,7 @@ fn small<C: ModelConfig>() -> C {
     table.try_into().unwrap()
 }
 
-fn check<C: ModelConfig>(config: C, layout: &Layout, stage: usize) {
+fn check<C: ModelConfig>(config: &C, layout: &Layout, stage: usize) {
     let (classes, device) = (3, device());
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let mut noise = Noise::new(9, 0, &device).with_dtype(DType::F64);

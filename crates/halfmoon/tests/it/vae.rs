@@ -26,7 +26,7 @@ fn prior_as_posterior() -> Vae {
 
 #[test]
 fn the_importance_bound_rises_to_log_p_with_its_samples() {
-    let (vae, rows) = (prior_as_posterior(), 40_000);
+    let (vae, rows) = (prior_as_posterior(), 40_000_usize);
     let x = Tensor::<2>::ones([rows, 1], &device()).cast(DType::F64);
     let bound = |samples: usize| {
         let mut noise = Noise::new(7, samples as u64, &device()).with_dtype(DType::F64);
@@ -105,9 +105,9 @@ fn a_linear_autoencoder_learns_the_exact_likelihood() {
     let hidden = Hidden { widths: &[8], activation: Activation::Identity };
     let mut vae = Vae::new(&columns(3), &hidden, 2, 0, &mut Noise::new(5, 0, &device()));
     let mut optimizer = Adam::default().init();
-    let steps = 4000;
+    let steps: u32 = 4000;
     for step in 0..steps {
-        let start = (step * 500) % 4000;
+        let start = (step as usize * 500) % 4000;
         let batch = Batch {
             x: x.clone().slice_dim(0, 0..0),
             y: [].into(),
@@ -115,8 +115,8 @@ fn a_linear_autoencoder_learns_the_exact_likelihood() {
             counts: Counts { labelled: 0, unlabelled: 4000 },
             moment: Moment::default(),
         };
-        let rate = 1e-2 * (1.0 - step as f64 / f64::from(steps));
-        let mut noise = Noise::new(6, step as u64, &device());
+        let rate = 1e-2 * (1.0 - f64::from(step) / f64::from(steps));
+        let mut noise = Noise::new(6, u64::from(step), &device());
         (vae, _) = vae.step(&batch, &mut (), &mut noise, &mut optimizer, rate);
     }
     let draws = 50;
