@@ -13,7 +13,7 @@ use halfmoon_pool::{read, split};
 use crate::support::{Trace, accuracy, fit, settings};
 
 /// Fewer steps than the defaults: enough for the facts below.
-const SHORT: [&str; 2] = ["hidden=[64]", "train.steps=300"];
+const SHORT: [&str; 3] = ["hidden=[64]", "train.steps=300", "landmarks=200"];
 
 struct Split {
     train: Dataset,
@@ -145,7 +145,6 @@ fn the_error_on_unlabelled_training_rows_is_that_on_test_rows() {
 
 #[test]
 fn renaming_the_classes_gives_the_same_error() {
-    let Split { train, test } = digits(51);
     let swap = |dataset: &Dataset| {
         let mut swapped = dataset.clone();
         for label in swapped.labels.iter_mut().flatten() {
@@ -154,9 +153,14 @@ fn renaming_the_classes_gives_the_same_error() {
         swapped
     };
     for entry in MODELS {
-        let (plain, renamed) = (error(entry, &train, &test, 1), error(entry, &swap(&train), &swap(&test), 1));
+        let run = |seed: u64| {
+            let Split { train, test } = digits(seed);
+            (error(entry, &train, &test, 1), error(entry, &swap(&train), &swap(&test), 1))
+        };
+        let (plain, renamed): (Vec<f64>, Vec<f64>) = (51..54).map(run).unzip();
         // Parameters are drawn class by class, so renaming acts like another seed.
-        assert!((plain - renamed).abs() < 0.06, "{}: error {plain}, {renamed} with renamed classes", entry.name);
+        let gap = (mean(&plain) - mean(&renamed)).abs();
+        assert!(gap < 0.05, "{}: error {plain:?}, {renamed:?} with renamed classes", entry.name);
     }
 }
 

@@ -213,13 +213,16 @@ pub fn settings(entry: &Entry, changes: &[&str]) -> toml::Table {
         if key == "hidden" {
             keys.push("top.hidden".into());
         }
+        if key == "landmarks" {
+            keys.push("tsvm.landmarks".into());
+        }
         for key in keys {
             let section = key.split('.').next().unwrap();
             if settings.contains_key(section) {
                 halfmoon::config::set(&mut settings, &format!("{key}={value}")).unwrap();
             }
         }
-        if entry.name == "self_training" {
+        if entry.name == "self_training" && key != "landmarks" {
             halfmoon::config::set(&mut settings, &format!("settings.{change}")).unwrap();
             halfmoon::config::set(&mut settings, "rounds=2").unwrap();
         }
