@@ -205,7 +205,7 @@ impl Learner for M1Config {
         let kept = Array1::from_iter(units.iter().map(|&unit| unit as f32));
         let mut checkpoint = ended.checkpoint.with_arrays("head.", head);
         checkpoint = checkpoint.with_arrays("", Arrays::from([("units".to_owned(), kept.into_dyn())]));
-        checkpoint.step = self.steps();
+        checkpoint.step += HUNDREDTHS;
         Ok(Ended { checkpoint, stopped: false })
     }
 
