@@ -68,6 +68,7 @@ impl Progress for Terminal {
 
     fn begin(&mut self, what: &str, done: u64, steps: u64) {
         what.clone_into(&mut self.what);
+        self.terms.clear();
         self.steps = steps;
         self.started = (Instant::now(), done);
         self.said = Instant::now();

@@ -142,9 +142,9 @@ impl Table {
         lines.push("labelled items stay among the unlabelled ones".to_owned());
         let early = self.rows_that(|key, value| key == "patience" && value.as_integer() != Some(0));
         lines.push(match early.as_str() {
-            "" => "validation: none; all settings were fixed in advance, the same for every draw".to_owned(),
+            "" => "validation: none; settings are the same for every draw, those of M1+M2 and TSVM chosen by the test error of other draws".to_owned(),
             rows => format!(
-                "validation: none; all settings were fixed in advance, the same for every draw; of their labels, these \
+                "validation: none; settings are the same for every draw, those of M1+M2 and TSVM chosen by the test error of other draws; of their labels, these \
                 rows keep a fifth to know when to stop: {rows}"
             ),
         });

