@@ -72,9 +72,9 @@ fn two_clusters_are_told_apart_with_one_label_each() {
                 fit(entry, &settings(entry, &["hidden=[24]", "train.steps=500"]), &dataset, 1);
             truth(&mut dataset);
             let accuracy = accuracy(&*predictor, &encoding, &dataset);
-            // With one label a class the harmonic function is nearly flat, and rows whose yes/no cell is turned over lie
-            // between the clusters of the table: the two steps that it makes there are not where the classes part.
-            let least = if entry.name == "label_propagation" { 0.75 } else { 0.85 };
+            // On a graph, rows of the table whose yes/no cell is turned over lie between the clusters, and one label a
+            // class does not say where between them the classes part.
+            let least = if entry.name.starts_with("label_") { 0.75 } else { 0.85 };
             assert!(accuracy > least, "{}: {accuracy}", entry.name);
         }
     }
