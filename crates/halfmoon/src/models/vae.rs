@@ -65,7 +65,7 @@ impl Vae {
     }
 
     /// The coordinates of z that carry something: those whose posterior means vary over the data with a standard deviation
-    /// of [`ACTIVE`] or more. All, if none does.
+    /// of 0.1 or more. All, if none does.
     pub fn active(&self, rows: &TrainingRows) -> Index {
         let model = self.valid();
         let (mut sum, mut squares) = (vec![0.0_f64; self.latent], vec![0.0_f64; self.latent]);
