@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lbfgs::{Stop, minimise};
 use crate::seen::{Labelled, Seen, take};
+use crate::svm::narrow;
 use crate::{Arrays, Fitted, GoOn, Method, Rows};
 
 /// Multinomial logistic regression with an L2 penalty on all but the intercepts.
@@ -222,11 +223,6 @@ impl Problem<'_> {
         gradient.extend(logits.sum_axis(Axis(0)));
         (loss, gradient)
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "what is kept is f32")]
-fn narrow(x: f64) -> f32 {
-    x as f32
 }
 
 #[cfg(test)]

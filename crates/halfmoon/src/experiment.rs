@@ -179,7 +179,7 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
                 measure_folds(&all, config.run.repeats)
             }
         };
-        judged.push(Figures { name: entry.name, steps: entry.is_stepwise().then_some(kept.steps), seconds, test });
+        judged.push(Figures { name: entry.name, steps: entry.is_stepwise.then_some(kept.steps), seconds, test });
     }
     outcome.finished = true;
     outcome.models = judged;

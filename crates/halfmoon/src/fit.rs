@@ -27,6 +27,8 @@ pub struct Entry {
     pub paper: &'static str,
     /// What it makes beside answers.
     pub makes: Makes,
+    /// Whether it is trained in steps, and does not look at all rows at once.
+    pub is_stepwise: bool,
     /// Whether there is nothing to learn from without a single label.
     pub needs_labels: bool,
     /// The default settings. Those of the optimiser, where there is one, are the table `train`.
@@ -37,14 +39,6 @@ pub struct Entry {
     pub fit: fn(&Table, &Task, Option<Checkpoint>, &mut dyn Watch) -> Result<Ended>,
     /// A trained model that can be asked.
     pub load: fn(&Table, &Layout, usize, &Checkpoint, &Device) -> Result<Box<dyn Predictor>>,
-}
-
-impl Entry {
-    /// Whether it is trained in steps, and does not look at all rows at once.
-    pub fn is_stepwise(&self) -> bool {
-        let defaults = (self.defaults)();
-        defaults.contains_key("train") || defaults.contains_key("rounds")
-    }
 }
 
 /// What a model's settings come to.
@@ -77,6 +71,8 @@ pub trait Learner: Default + Serialize + DeserializeOwned + 'static {
     const PAPER: &'static str;
     /// What it makes beside answers.
     const MAKES: Makes = Makes::Nothing;
+    /// Whether it is trained in steps, and does not look at all rows at once.
+    const IS_STEPWISE: bool = true;
     /// Whether there is nothing to learn from without a single label.
     const NEEDS_LABELS: bool;
 
@@ -101,6 +97,7 @@ pub const fn entry<C: ModelConfig>() -> Entry {
         about: C::ABOUT,
         paper: C::PAPER,
         makes: C::MAKES,
+        is_stepwise: true,
         needs_labels: C::NEEDS_LABELS,
         defaults: defaults::<C>,
         check: check::<C>,
@@ -116,6 +113,7 @@ pub const fn learner<L: Learner>() -> Entry {
         about: L::ABOUT,
         paper: L::PAPER,
         makes: L::MAKES,
+        is_stepwise: L::IS_STEPWISE,
         needs_labels: L::NEEDS_LABELS,
         defaults: || Table::try_from(L::default()).expect("a model's settings are a table"),
         check: |settings| {

@@ -215,12 +215,9 @@ pub fn train<M: Model>(
                 exhausted = done - best.step >= plan.patience * CHECK_EVERY;
             }
             let then = watch.step(done, &loss)?;
-            if !is_last && then != Then::Stop && (then == Then::Finish || watch.spent() >= share) {
-                // This stage has had its share of the time; the next one has not.
-                done = first + plan.steps;
-                break;
-            }
-            if exhausted {
+            // This stage has had its share of the time; the next one has not.
+            let is_spent = !is_last && then != Then::Stop && (then == Then::Finish || watch.spent() >= share);
+            if is_spent || exhausted {
                 done = first + plan.steps;
                 break;
             }

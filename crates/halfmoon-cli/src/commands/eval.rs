@@ -10,6 +10,7 @@ use halfmoon_pool::read;
 use halfmoon_pool::{Dataset, Error};
 use serde_json::json;
 
+use super::making::able;
 use crate::Failure;
 use crate::args::Eval;
 use crate::progress::Terminal;
@@ -110,11 +111,9 @@ fn bound(asked: &Asked, items: &Dataset, samples: usize) -> Result<Bound, Error>
     let rows: Vec<usize> = (0..items.len()).collect();
     let inputs = asked.data.encoding.encode(&items.inputs, &rows);
     let each = asked.predictor.importance_bound(inputs.view(), samples).ok_or_else(|| {
-        let able =
-            halfmoon::models::MODELS.iter().filter(|entry| entry.makes != Makes::Nothing).map(|entry| entry.name);
         Error::usage(
             format!("`{}` has no density to bound", asked.entry.name),
-            format!("--importance is for {}", able.collect::<Vec<_>>().join(", ")),
+            format!("--importance is for {}", able(|makes| makes != Makes::Nothing)),
         )
     })?;
     let n = each.len();

@@ -216,7 +216,8 @@ pub(super) fn code(codes: &Array2<f32>, row: usize) -> Value {
     json!(codes.row(row).to_vec())
 }
 
-fn able(is_able: impl Fn(Makes) -> bool) -> String {
+/// The names of the models that make what is asked for.
+pub(super) fn able(is_able: impl Fn(Makes) -> bool) -> String {
     let names: Vec<_> = MODELS.iter().filter(|entry| is_able(entry.makes)).map(|entry| entry.name).collect();
     names.join(", ")
 }

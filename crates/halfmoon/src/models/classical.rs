@@ -30,6 +30,7 @@ impl<M: Named> Learner for M {
     const NAME: &'static str = <M as Named>::NAME;
     const ABOUT: &'static str = <M as Named>::ABOUT;
     const PAPER: &'static str = <M as Named>::PAPER;
+    const IS_STEPWISE: bool = false;
     const NEEDS_LABELS: bool = true;
 
     fn steps(&self) -> u64 {

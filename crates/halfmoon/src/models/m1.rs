@@ -16,7 +16,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::classical::{HUNDREDTHS, fit_at_once, log_probs, misfit};
-use super::vae::{Vae, columns};
+use super::vae::{Vae, columns, stored_units};
 use crate::batches::TrainingRows;
 use crate::checkpoint::{Checkpoint, number_parameters};
 use crate::fit::{INIT, Learner, Task};
@@ -130,19 +130,12 @@ impl M1Config {
     }
 }
 
-/// A fitted head whose kind is forgotten.
-trait Probs: Send {
-    fn probs(&self, codes: ArrayView2<f32>) -> Array2<f32>;
-}
+/// p(y | x) of codes, by a fitted head whose kind is forgotten.
+type Probs = Box<dyn Fn(ArrayView2<f32>) -> Array2<f32> + Send>;
 
-impl<F: Fitted> Probs for F {
-    fn probs(&self, codes: ArrayView2<f32>) -> Array2<f32> {
-        Fitted::probs(self, codes)
-    }
-}
-
-fn fitted<M: Method>(_: &M, arrays: &Arrays) -> std::result::Result<Box<dyn Probs>, String> {
-    Ok(Box::new(M::Fitted::from_arrays(arrays)?))
+fn fitted<M: Method>(_: &M, arrays: &Arrays) -> std::result::Result<Probs, String> {
+    let fitted = M::Fitted::from_arrays(arrays)?;
+    Ok(Box::new(move |codes| fitted.probs(codes)))
 }
 
 fn fit_head<M: Method>(head: &M, rows: &Rows, go_on: GoOn) -> Option<Arrays> {
@@ -214,8 +207,7 @@ impl Learner for M1Config {
         let vae = stored.parameters_into(self.autoencoder(layout, &mut Noise::new(0, INIT, &device)))?;
         let units = stored.arrays("units").remove("").ok_or_else(|| misfit("the run holds no units".into()))?;
         let head = with_head!(self, head => fitted(head, &stored.arrays("head."))).map_err(misfit)?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they were indices")]
-        let units = units.iter().map(|&unit| unit as u32).collect();
+        let units = stored_units(units);
         Ok(Box::new(M1 { vae, units, head, device }))
     }
 }
@@ -224,7 +216,7 @@ impl Learner for M1Config {
 struct M1 {
     vae: Vae,
     units: Index, // of z that the head sees
-    head: Box<dyn Probs>,
+    head: Probs,
     device: Device,
 }
 
@@ -234,7 +226,7 @@ impl Predictor for M1 {
             let x = on_device(inputs, &self.device);
             let codes = array(columns(self.vae.posterior(&x).mean, &self.units));
             Scores {
-                log_probs: log_probs(self.head.probs(codes.view())),
+                log_probs: log_probs((self.head)(codes.view())),
                 log_density: Some(log_density(&self.vae, &x, &self.device)),
             }
         })

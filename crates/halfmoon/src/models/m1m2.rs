@@ -17,7 +17,7 @@ use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
 use super::m2::{M2, M2Config, Preset};
-use super::vae::{Vae, columns};
+use super::vae::{Vae, columns, stored_units};
 use crate::batches::TrainingRows;
 use crate::checkpoint::Checkpoint;
 use crate::dist::{Normal, log_mean_exp};
@@ -156,14 +156,19 @@ pub struct M1M2 {
 impl M1M2 {
     fn units(&self) -> Index {
         let units: Vec<f32> = self.units.val().into_data().convert::<f32>().try_to_vec().expect("converted");
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they were indices")]
-        units.into_iter().map(|unit| unit as u32).collect()
+        stored_units(units)
+    }
+
+    /// A distribution of z₁ without the units that are not passed on.
+    fn seen(&self, q: &Normal) -> Normal {
+        let units = self.units();
+        Normal { mean: columns(q.mean.clone(), &units), log_var: columns(q.log_var.clone(), &units) }
     }
 
     /// q(z₁ | x), without the units that are not passed on.
     fn q_z1(&self, x: &Tensor<2>) -> Normal {
-        let (Normal { mean, log_var }, units) = (self.m1.posterior(x), self.units());
-        Normal { mean: columns(mean.detach(), &units), log_var: columns(log_var.detach(), &units) }
+        let Normal { mean, log_var } = self.m1.posterior(x);
+        self.seen(&Normal { mean: mean.detach(), log_var: log_var.detach() })
     }
 
     /// What M2 sees of a row when it is asked, E[z₁ | x]: `[n, d]` → `[n, units]`.
@@ -203,10 +208,9 @@ impl LogDensity for M1M2 {
     /// E[log p(x | z₁) + log p(z₁) − log q(z₁ | x)] for one z₁, with M2's bound in the place of log p(z₁): a lower bound
     /// on log p(x). Units that M2 does not see keep their own prior.
     fn log_density(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<1> {
-        let (q, units) = (self.m1.posterior(x), self.units());
-        let z1 = q.rsample(noise);
-        let q_seen = Normal { mean: columns(q.mean.clone(), &units), log_var: columns(q.log_var.clone(), &units) };
-        let seen = columns(z1.clone(), &units);
+        let q = self.m1.posterior(x);
+        let (z1, q_seen) = (q.rsample(noise), self.seen(&q));
+        let seen = columns(z1.clone(), &self.units());
         let unseen_kl = q.kl_to_standard() - q_seen.kl_to_standard();
         self.m1.log_likelihood(x, &z1) + self.m2.log_density(&seen, noise) - q_seen.log_prob(&seen) - unseen_kl
     }

@@ -92,12 +92,12 @@ impl SelfTraining {
 
     /// Positions and classes of what is added, of unlabelled `rows` with these probabilities.
     fn choose(&self, rows: &[usize], probs: &ndarray::Array2<f32>, labelled: &[usize]) -> Vec<(usize, Class)> {
-        let mut sure: Vec<(f32, usize, usize)> = rows
+        let mut sure: Vec<(f32, usize, Class)> = rows
             .iter()
             .zip(probs.rows())
             .map(|(&row, probs)| {
-                let likeliest = predicted(probs).index();
-                (probs[likeliest], row, likeliest)
+                let likeliest = predicted(probs);
+                (probs[likeliest.index()], row, likeliest)
             })
             .collect();
         sure.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -113,13 +113,13 @@ impl SelfTraining {
         let share = |class: usize| total as f64 * labelled[class] as f64 / given as f64;
         let mut added = vec![0_usize; labelled.len()];
         sure.retain(|&(_, _, class)| {
+            let class = class.index();
             let is_added = !self.balanced || (added[class] as f64) < share(class);
             added[class] += usize::from(is_added);
             is_added
         });
         sure.truncate(total);
-        let class = |class| Class(u16::try_from(class).expect("a class is a u16"));
-        sure.into_iter().map(|(_, row, likeliest)| (row, class(likeliest))).collect()
+        sure.into_iter().map(|(_, row, class)| (row, class)).collect()
     }
 }
 

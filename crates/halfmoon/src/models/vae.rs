@@ -92,6 +92,12 @@ impl Vae {
 /// Standard deviation of a posterior mean over the data below which a unit counts as collapsed (Kingma's M1+M2 program).
 const ACTIVE: f64 = 0.1;
 
+/// Which units, as a checkpoint keeps them: numbers like all others.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they were indices")]
+pub(super) fn stored_units(numbers: impl IntoIterator<Item = f32>) -> Index {
+    numbers.into_iter().map(|unit| unit as u32).collect()
+}
+
 /// These columns of codes: `[n, latent]` → `[n, units]`.
 pub(super) fn columns(codes: Tensor<2>, units: &Index) -> Tensor<2> {
     let units = index_tensor(units, &codes.device());

@@ -1,7 +1,6 @@
 //! A10: the gradients of every model's loss against central differences, in f64.
 
-use std::collections::BTreeMap;
-
+use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 use halfmoon::loss::Loss;
 use halfmoon::model::{Batch, Counts, Model, ModelConfig, Moment};
@@ -73,14 +72,25 @@ fn check<C: ModelConfig>(config: &C, layout: &Layout, stage: usize) {
         let mut noise = Noise::new(2, 1, &device).with_dtype(DType::F64);
         model.loss(&batch, &mut Default::default(), &mut noise)
     };
-    let analytic = gradients(&model, &loss(&model).total().backward());
-    let before: BTreeMap<String, Vec<f64>> = parameters(&model);
-    assert!(!analytic.is_empty(), "{}: no gradient at all in stage {stage}", C::NAME);
-    for (name, values) in before.iter().filter(|(_, values)| !values.is_empty()) {
-        // A stage leaves some parameters alone; `conformance.rs` sees to it that each has its stage.
+    let what = format!("{} stage {stage}", C::NAME);
+    assert_agrees(&what, &model, ENTRIES, &mut rng, |model| loss(model).total());
+}
+
+/// The gradients of `loss` agree with central differences at this many entries of each parameter tensor. One that has no
+/// gradient is left alone by a stage; `conformance.rs` sees to it that each has its stage.
+pub fn assert_agrees<M: Module>(
+    what: &str,
+    model: &M,
+    entries: usize,
+    rng: &mut ChaCha8Rng,
+    loss: impl Fn(&M) -> Tensor<1>,
+) {
+    let analytic = gradients(model, &loss(model).backward());
+    assert!(!analytic.is_empty(), "{what}: no gradient at all");
+    for (name, values) in parameters(model).iter().filter(|(_, values)| !values.is_empty()) {
         let Some(gradient) = analytic.get(name) else { continue };
         let positions: Vec<usize> = (0..values.len()).collect();
-        for &position in positions.sample(&mut rng, ENTRIES) {
+        for &position in positions.sample(rng, entries) {
             let at = |shift: f64| {
                 let moved = with_parameters(model.clone(), |other, mut numbers| {
                     if other == name {
@@ -88,17 +98,11 @@ fn check<C: ModelConfig>(config: &C, layout: &Layout, stage: usize) {
                     }
                     numbers
                 });
-                numbers(&loss(&moved).total())[0]
+                numbers(&loss(&moved))[0]
             };
-            let difference = (at(STEP) - at(-STEP)) / (2.0 * STEP);
-            let error =
-                (difference - gradient[position]).abs() / difference.abs().max(gradient[position].abs()).max(1e-2);
-            assert!(
-                error < 1e-6,
-                "{} {name}[{position}]: {} by autodiff, {difference} by differences",
-                C::NAME,
-                gradient[position]
-            );
+            let (difference, gradient) = ((at(STEP) - at(-STEP)) / (2.0 * STEP), gradient[position]);
+            let error = (difference - gradient).abs() / difference.abs().max(1e-2);
+            assert!(error < 1e-6, "{what} {name}[{position}]: {gradient} by autodiff, {difference} by differences");
         }
     }
 }
