@@ -14,6 +14,7 @@ pub mod join;
 pub mod linear;
 mod math;
 mod memory;
+pub mod norm;
 pub mod normal;
 mod parallel;
 #[cfg(test)]

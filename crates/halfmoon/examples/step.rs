@@ -14,17 +14,18 @@ use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Distribution, Tensor};
+use halfmoon::branches::SumOverClasses;
 use halfmoon::dist::Categorical;
-use halfmoon::loss::Loss;
 use halfmoon::model::{Batch, Counts, Model, ModelConfig, Moment};
-use halfmoon::models::{M2, M2Config};
-use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet, WideResNet, WideResNetConfig};
+use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, M2Config, Path, Preset, SdgmConfig};
+use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, Norm, NormalNet, WideResNet, WideResNetConfig};
 use halfmoon::noise::Noise;
 use halfmoon::ops::{Adam, Index, count_macs, in_pool, linear, without_kernels};
+use halfmoon::train::Update;
 use halfmoon_pool::dataset::ImageShape;
 use halfmoon_pool::encode::Layout;
 use serde_json::json;
@@ -55,7 +56,7 @@ fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is made once");
     if !in_pool(|| serve(name, by_engine)) {
         eprintln!(
-            "no workload {name}: vae-ROWS, m2-HIDDEN-LABELLED+UNLABELLED, wrn-forward, wrn-input, wrn-step, predict, matmul"
+            "no workload {name}: vae-ROWS, m2-HIDDEN-LABELLED+UNLABELLED, adgm-SAMPLES-all|live|two, sdgm-…, wrn-forward, wrn-input, wrn-step, predict, matmul"
         );
         std::process::exit(2);
     }
@@ -105,6 +106,8 @@ fn workload(name: &str) -> Option<Workload> {
                 name.split('-').skip(1).take_while(|part| *part != rows).map(|width| width.parse().ok()).collect();
             Some(m2(hidden?, labelled.parse().ok()?, unlabelled.parse().ok()?, &device))
         }
+        ["adgm", samples, how] => auxiliary(Path::Adgm, samples.parse().ok()?, how, &device),
+        ["sdgm", samples, how] => auxiliary(Path::Sdgm, samples.parse().ok()?, how, &device),
         ["wrn", "forward"] => {
             let (model, x, _) = wide_resnet(&device);
             let (model, x) = (model.valid(), x.inner());
@@ -124,8 +127,8 @@ fn workload(name: &str) -> Option<Workload> {
             Some(training(model, loss))
         }
         ["predict"] => {
-            let hidden = Hidden { widths: &[500, 500], activation: Activation::Relu };
-            let model = CategoricalNet::new(PIXELS, &hidden, CLASSES, &mut Noise::new(1, 0, &device)).valid();
+            let hidden = Hidden { widths: &[500, 500], activation: Activation::Relu, norm: Norm::None };
+            let model = CategoricalNet::new(&[PIXELS], &hidden, CLASSES, &mut Noise::new(1, 0, &device)).valid();
             let x = uniform([10_000, PIXELS], &device.inner());
             Some(Box::new(move || sync(&softmax(model.of(&x).logits, 1))))
         }
@@ -145,7 +148,7 @@ struct Vae {
 }
 
 fn vae(rows: usize, device: &Device) -> Workload {
-    let hidden = Hidden { widths: &[500, 500], activation: Activation::Softplus };
+    let hidden = Hidden { widths: &[500, 500], activation: Activation::Softplus, norm: Norm::None };
     let mut noise = Noise::new(1, 0, device);
     let model = Vae {
         q_z: NormalNet::new(&[PIXELS], &hidden, 50, &mut noise),
@@ -163,7 +166,66 @@ fn vae(rows: usize, device: &Device) -> Workload {
 
 fn m2(hidden: Vec<usize>, labelled: usize, unlabelled: usize, device: &Device) -> Workload {
     let config = M2Config { hidden, ..M2Config::default() };
-    let mut model: Option<M2> = Some(config.init(&pixels(), CLASSES, &mut Noise::new(1, 0, device)));
+    let model = config.init(&pixels(), CLASSES, &mut Noise::new(1, 0, device));
+    steps_of(model, labelled, unlabelled, device)
+}
+
+/// The sizes of Maaløe et al. (2016), without normalisation, 100 + 100 rows: `how` is `all` for the sum over all classes,
+/// `live` for those that a sure classifier leaves, `two` for the likeliest and one drawn.
+fn auxiliary(path: Path, samples: usize, how: &str, device: &Device) -> Option<Workload> {
+    let (sum_over_classes, skip_below) = match how {
+        "all" => (SumOverClasses::Exact, 0.0),
+        "live" => (SumOverClasses::Exact, 1e-12),
+        "two" => (SumOverClasses::TopAndOne, 0.0),
+        _ => return None,
+    };
+    let config = AuxiliaryConfig {
+        latent: 100,
+        auxiliary: 100,
+        hidden: vec![500, 500],
+        norm: Norm::None,
+        inference: Inference::Full,
+        n_mc: samples,
+        sum_over_classes,
+        skip_below,
+        preset: Preset::Wohlert,
+        balance: 0.0,
+        labelled: None,
+        classify: None,
+        ..AuxiliaryConfig::default()
+    };
+    let noise = &mut Noise::new(1, 0, device);
+    let model = match path {
+        Path::Adgm => AdgmConfig(config).init(&pixels(), CLASSES, noise),
+        Path::Sdgm => SdgmConfig(config).init(&pixels(), CLASSES, noise),
+    };
+    let model = if how == "live" { sure(model) } else { model };
+    Some(steps_of(model, 100, 100, device))
+}
+
+/// The model with a q(y | a, x) as sure as after some training: its logits are a hundred times as large.
+fn sure(model: Auxiliary) -> Auxiliary {
+    struct Sure(Vec<String>);
+    impl ModuleMapper for Sure {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            if self.0.join(".") != "q_y.logits.weight" {
+                return param;
+            }
+            param.map(|weight| (weight.detach() * 100.0).detach().require_grad())
+        }
+    }
+    model.map(&mut Sure(Vec::new()))
+}
+
+/// Steps of a model on one batch.
+fn steps_of<M: Model + 'static>(model: M, labelled: usize, unlabelled: usize, device: &Device) -> Workload {
+    let mut model: Option<M> = Some(model);
     let batch = Batch {
         x: uniform([labelled, PIXELS], device),
         y: classes(labelled),
@@ -174,10 +236,10 @@ fn m2(hidden: Vec<usize>, labelled: usize, unlabelled: usize, device: &Device) -
     let (device, mut optimizer, mut step) = (device.clone(), Adam::default().init(), 0);
     Box::new(move || {
         step += 1;
-        let loss: Loss;
+        let mut update = Update { optimizer: &mut optimizer, rate: 1e-3, max_norm: 0.0 };
         let before = model.take().expect("put back below");
-        let after;
-        (after, loss) = before.step(&batch, &mut (), &mut Noise::new(2, step, &device), &mut optimizer, 1e-3);
+        let (after, loss) =
+            before.step(&batch, &mut M::Memory::default(), &mut Noise::new(2, step, &device), &mut update);
         model = Some(after);
         black_box(loss.values());
     })

@@ -12,6 +12,7 @@ use halfmoon_pool::encode::Layout;
 
 use crate::noise::Noise;
 use crate::ops::{self, Index, index_tensor, pick};
+use crate::pairs::Pairs;
 
 /// 𝒩(mean, exp(log_var)), independent in each coordinate.
 pub struct Normal {
@@ -24,12 +25,14 @@ pub struct Normal {
 impl Normal {
     /// μ + σ ε with ε from `noise`; gradients reach μ and σ.
     pub fn rsample(&self, noise: &mut Noise) -> Tensor<2> {
-        let shape = self.mean.dims();
-        let mut noise = noise.normal(shape);
-        if noise.dims() != shape {
-            // One draw serves all rows.
-            noise = noise.expand(shape);
-        }
+        ops::rsample(self.mean.clone(), self.log_var.clone(), for_each_row(noise, self.mean.dims()))
+    }
+
+    /// The same with one ε a row, which all pairs of the row have in common: bounds of two classes of a row then differ by
+    /// their classes and not by chance.
+    pub fn rsample_by_row(&self, pairs: &Pairs, noise: &mut Noise) -> Tensor<2> {
+        let [_, width] = self.mean.dims();
+        let noise = pick(for_each_row(noise, [pairs.rows(), width]), Some(pairs.row()));
         ops::rsample(self.mean.clone(), self.log_var.clone(), noise)
     }
 
@@ -55,6 +58,12 @@ impl Normal {
         let distance = (self.mean.clone() - other.mean.clone()).square();
         row_sum((v2.clone() - v1.clone() + (v1.exp() + distance) * (-v2).exp() - 1.0) * 0.5)
     }
+}
+
+/// ε ~ 𝒩(0, I), `[n, width]`, also where one draw serves all rows.
+fn for_each_row(noise: &mut Noise, shape: [usize; 2]) -> Tensor<2> {
+    let noise = noise.normal(shape);
+    if noise.dims() == shape { noise } else { noise.expand(shape) }
 }
 
 /// Independent yes/no features, from logits.
@@ -111,6 +120,13 @@ impl Categorical {
     pub fn mode(&self) -> Index {
         let likeliest: Tensor<2, Int> = self.logits.clone().argmax(1);
         likeliest.into_data().iter::<u32>().collect()
+    }
+
+    /// KL(q̄ ‖ uniform) of the mean q̄ of all rows: `[1]`. 0 where the classes are equally frequent.
+    pub fn imbalance(&self) -> Tensor<1> {
+        let mean = self.log_probs().exp().mean_dim(0); // [1, c]
+        let classes = mean.dims()[1] as f64;
+        row_sum(mean.clone() * (mean.clamp_min(1e-30).log() + classes.ln()))
     }
 
     /// −Σ_c q_c ln q_c: `[n]`.

@@ -4,6 +4,7 @@
 //! data to a run folder and its figures; [`run`] reads such a folder back.
 
 mod batches;
+pub mod branches;
 mod checkpoint;
 pub mod cite;
 pub mod config;

@@ -1,7 +1,6 @@
 //! What every model is: a loss, a classifier, and what else it can do.
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use halfmoon_pool::encode::Layout;
 use serde::Serialize;
@@ -12,7 +11,7 @@ use crate::checkpoint::Checkpoint;
 use crate::loss::Loss;
 use crate::noise::Noise;
 use crate::ops::Index;
-use crate::train::Plan;
+use crate::train::{Plan, Update};
 
 /// One step's data: (x, y) from the labelled items, u from all of them.
 pub struct Batch {
@@ -62,17 +61,9 @@ pub trait Model: Module {
     fn loss(&self, batch: &Batch, memory: &mut Self::Memory, noise: &mut Noise) -> Loss;
 
     /// One optimiser step. Override only where one gradient is not enough.
-    fn step(
-        self,
-        batch: &Batch,
-        memory: &mut Self::Memory,
-        noise: &mut Noise,
-        optimizer: &mut ModuleOptimizer,
-        rate: f64,
-    ) -> (Self, Loss) {
+    fn step(self, batch: &Batch, memory: &mut Self::Memory, noise: &mut Noise, update: &mut Update) -> (Self, Loss) {
         let loss = self.loss(batch, memory, noise);
-        let gradients = GradientsParams::from_grads(loss.total().backward(), &self);
-        (optimizer.step(rate, self, gradients), loss)
+        (update.apply(self, loss.total().backward()), loss)
     }
 }
 
@@ -80,6 +71,13 @@ pub trait Model: Module {
 pub trait Classifier: Model {
     /// Logits of p(y | x): `[n, c]`.
     fn classify(&self, x: &Tensor<2>) -> Tensor<2>;
+
+    /// The same for each draw of what an answer depends on by chance, `[n, s, c]`; the answer is the mean of their
+    /// probabilities. For most models there is no such thing, and one draw.
+    fn draws(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<3> {
+        let _ = noise;
+        self.classify(x).unsqueeze_dim(1)
+    }
 
     /// `Some(self)` if the model has a density.
     fn as_log_density(&self) -> Option<&dyn LogDensity> {

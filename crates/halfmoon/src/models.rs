@@ -13,6 +13,8 @@ macro_rules! registry {
     };
 }
 
+mod adgm;
+mod auxiliary;
 mod cae;
 mod classical;
 mod label_propagation;
@@ -21,19 +23,25 @@ mod m1;
 mod m1m2;
 mod m2;
 mod mtc;
+mod sdgm;
 mod self_training;
 mod supervised;
 mod tsvm;
 mod vae;
+mod weights;
 
+pub use adgm::AdgmConfig;
+pub use auxiliary::{Auxiliary, AuxiliaryConfig, Draws, Inference, Path};
 pub use cae::{Cae, CaeConfig};
 pub use m1::{Head, M1Config};
 pub use m1m2::{M1M2, M1M2Config};
-pub use m2::{M2, M2Config, Preset, SumOverClasses, Weights, elbo_x};
+pub use m2::{M2, M2Config};
 pub use mtc::{Mtc, MtcConfig};
+pub use sdgm::SdgmConfig;
 pub use self_training::{Rule, SelfTraining};
 pub use supervised::{Net, Supervised, SupervisedConfig};
 pub use vae::Vae;
+pub use weights::{Instead, Preset, Weights};
 
 use halfmoon_classical::{LabelPropagation, LabelSpreading, Tsvm};
 
@@ -41,7 +49,7 @@ use crate::fit::{Entry, entry, learner};
 use crate::model::ModelConfig;
 
 registry! {
-    optimised: M2Config, SupervisedConfig, M1M2Config, CaeConfig, MtcConfig;
+    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, CaeConfig, MtcConfig;
     others: M1Config, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
 }
 

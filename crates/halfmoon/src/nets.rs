@@ -10,13 +10,14 @@ mod wide_resnet;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use halfmoon_pool::encode::Layout;
+use serde::{Deserialize, Serialize};
 
-pub use conv::ConvNet;
+pub use conv::{ConvFeatures, ConvNet, ConvPicture};
 pub use wide_resnet::{WideResNet, WideResNetConfig};
 
 use crate::dist::{Categorical, Mixed, Normal};
 use crate::noise::Noise;
-use crate::ops::{Index, activate, join, linear, pick};
+use crate::ops::{Index, activate, join, layer_norm, linear, pick};
 use crate::pairs::Pairs;
 
 pub use crate::ops::Activation;
@@ -50,6 +51,19 @@ pub struct Hidden<'a> {
     pub widths: &'a [usize],
     /// What follows each of them.
     pub activation: Activation,
+    /// What comes before the activation.
+    pub norm: Norm,
+}
+
+/// How a hidden layer's values are normalised before its activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Norm {
+    /// They are not.
+    None,
+    /// Each row by its own mean and variance (Ba et al. 2016). A row's values depend on no other row, so it makes no
+    /// difference that a sum over classes holds many rows that are no data.
+    Layer,
 }
 
 /// x W + b.
@@ -131,11 +145,29 @@ impl JointLinear {
     }
 }
 
+/// act(g t̂ + s): layer normalisation of a hidden layer's values t.
+#[derive(Module, Debug)]
+struct LayerNorm {
+    gain: Param<Tensor<1>>,
+    shift: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    fn new(width: usize, device: &Device) -> LayerNorm {
+        LayerNorm { gain: Param::from_tensor(Tensor::ones([width], device)), shift: zeros(width, device) }
+    }
+
+    fn then(&self, activation: Activation, t: Tensor<2>) -> Tensor<2> {
+        layer_norm(t, self.gain.val(), self.shift.val(), activation)
+    }
+}
+
 /// The hidden layers of a network.
 #[derive(Module, Debug)]
 pub struct Trunk {
     first: JointLinear,
     hidden: Vec<Linear>,
+    norms: Vec<LayerNorm>, // one a layer, or none
     #[module(skip)]
     activation: Activation,
 }
@@ -146,26 +178,38 @@ impl Trunk {
         let gain = gain(hidden.activation);
         let layer =
             |pair: &[usize], noise: &mut Noise| Linear::new(pair[0], pair[1], (gain / pair[0] as f64).sqrt(), noise);
+        let norms = match hidden.norm {
+            Norm::None => Vec::new(),
+            Norm::Layer => hidden.widths.iter().map(|&width| LayerNorm::new(width, noise.device())).collect(),
+        };
         Trunk {
             first: JointLinear::new(inputs, hidden.widths[0], gain, noise),
             hidden: hidden.widths.windows(2).map(|pair| layer(pair, noise)).collect(),
+            norms,
             activation: hidden.activation,
         }
     }
 
     /// → `[p, last hidden width]`, a row a pair.
     pub fn forward(&self, pairs: &Pairs, inputs: &[Given]) -> Tensor<2> {
-        self.after(self.first.forward(self.activation, pairs, inputs))
+        self.layers(|activation| self.first.forward(activation, pairs, inputs))
     }
 
     /// The same for a network that is given one vector: `[n, width]` → `[n, last hidden width]`.
     pub fn of(&self, x: &Tensor<2>) -> Tensor<2> {
         let [weight] = &self.first.weights[..] else { panic!("this network is given more than one vector") };
-        self.after(linear(x.clone(), weight.val(), Some(self.first.bias.val()), self.activation))
+        self.layers(|activation| linear(x.clone(), weight.val(), Some(self.first.bias.val()), activation))
     }
 
-    fn after(&self, first: Tensor<2>) -> Tensor<2> {
-        self.hidden.iter().fold(first, |h, layer| layer.then(self.activation, h))
+    /// `first` is the first layer with the activation that it is told.
+    fn layers(&self, first: impl Fn(Activation) -> Tensor<2>) -> Tensor<2> {
+        if self.norms.is_empty() {
+            return self.hidden.iter().fold(first(self.activation), |h, layer| layer.then(self.activation, h));
+        }
+        let mut norms = self.norms.iter();
+        let mut normalised = |t| norms.next().expect("one a layer").then(self.activation, t);
+        let h = normalised(first(Activation::Identity));
+        self.hidden.iter().fold(h, |h, layer| normalised(layer.forward(h)))
     }
 }
 
@@ -183,10 +227,20 @@ pub struct NormalNet {
 impl NormalNet {
     /// `inputs`: widths of what it is given; `outputs`: size of the variable.
     pub fn new(inputs: &[usize], hidden: &Hidden, outputs: usize, noise: &mut Noise) -> NormalNet {
+        let std_dev = (1.0 / last(hidden) as f64).sqrt();
+        NormalNet::with_mean(inputs, hidden, outputs, std_dev, noise)
+    }
+
+    /// One that starts at 𝒩(0, I), whatever it is given.
+    pub fn near_standard(inputs: &[usize], hidden: &Hidden, outputs: usize, noise: &mut Noise) -> NormalNet {
+        NormalNet::with_mean(inputs, hidden, outputs, NEAR_ZERO, noise)
+    }
+
+    fn with_mean(inputs: &[usize], hidden: &Hidden, outputs: usize, std_dev: f64, noise: &mut Noise) -> NormalNet {
         let last = last(hidden);
         NormalNet {
             trunk: Trunk::new(inputs, hidden, noise),
-            mean: Linear::new(last, outputs, (1.0 / last as f64).sqrt(), noise),
+            mean: Linear::new(last, outputs, std_dev, noise),
             log_var: Linear::new(last, outputs, NEAR_ZERO, noise),
         }
     }
@@ -211,7 +265,7 @@ impl NormalNet {
     }
 }
 
-/// A class given a row.
+/// A class given a row, or given other things.
 #[derive(Module, Debug)]
 pub struct CategoricalNet {
     trunk: Trunk,
@@ -219,16 +273,21 @@ pub struct CategoricalNet {
 }
 
 impl CategoricalNet {
-    /// `inputs`: width of the row; `classes`: number of outcomes.
-    pub fn new(inputs: usize, hidden: &Hidden, classes: usize, noise: &mut Noise) -> CategoricalNet {
+    /// `inputs`: widths of what it is given; `classes`: number of outcomes.
+    pub fn new(inputs: &[usize], hidden: &Hidden, classes: usize, noise: &mut Noise) -> CategoricalNet {
         let last = last(hidden);
         CategoricalNet {
-            trunk: Trunk::new(&[inputs], hidden, noise),
+            trunk: Trunk::new(inputs, hidden, noise),
             logits: Linear::new(last, classes, (1.0 / last as f64).sqrt(), noise),
         }
     }
 
-    /// The distribution of each row `[n, d]`.
+    /// The distribution of each pair under these inputs.
+    pub fn given<const I: usize>(&self, pairs: &Pairs, inputs: [Given; I]) -> Categorical {
+        Categorical { logits: self.logits.forward(self.trunk.forward(pairs, &inputs)) }
+    }
+
+    /// The distribution of each row, for a network that is given one vector `[n, d]`.
     pub fn of(&self, x: &Tensor<2>) -> Categorical {
         Categorical { logits: self.logits.forward(self.trunk.of(x)) }
     }
@@ -239,6 +298,7 @@ impl CategoricalNet {
 pub struct MixedNet {
     trunk: Trunk,
     out: Linear,
+    picture: Option<ConvPicture>,
     log_var: Option<Param<Tensor<1>>>, // [numeric], where there are numeric columns
     #[module(skip)]
     layout: Layout,
@@ -251,9 +311,23 @@ impl MixedNet {
         MixedNet {
             trunk: Trunk::new(inputs, hidden, noise),
             out: Linear::new(last, layout.width(), (1.0 / last as f64).sqrt(), noise),
+            picture: None,
             log_var: (layout.numeric > 0).then(|| zeros(layout.numeric, noise.device())),
             layout: layout.clone(),
         }
+    }
+
+    /// One whose last layers are convolutions, for pictures.
+    pub fn of_pictures(
+        inputs: &[usize],
+        hidden: &Hidden,
+        layout: &Layout,
+        picture: ConvPicture,
+        noise: &mut Noise,
+    ) -> MixedNet {
+        let last = last(hidden);
+        let out = Linear::new(last, picture.width(), (2.0 / last as f64).sqrt(), noise);
+        MixedNet { out, picture: Some(picture), ..MixedNet::new(inputs, hidden, layout, noise) }
     }
 
     /// The distribution of each pair under these inputs.
@@ -268,6 +342,7 @@ impl MixedNet {
 
     fn likelihood(&self, h: Tensor<2>) -> Mixed<'_> {
         let outputs = self.out.forward(h);
+        let outputs = self.picture.as_ref().map_or(outputs.clone(), |picture| picture.of(outputs));
         // The floor stands on the parameter itself, so what is sampled and what is scored agree; below it
         // a column that hardly varies would draw the whole likelihood to itself.
         let log_var = self.log_var.as_ref().map(|log_var| log_var.val().clamp_min(LOG_VAR_FLOOR));

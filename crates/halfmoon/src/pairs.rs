@@ -19,6 +19,21 @@ impl Pairs {
         Pairs { row: (0..count(y.len())).collect(), class: y.clone(), rows: y.len() }
     }
 
+    /// Each row once, for networks that are given no class.
+    pub fn alone(rows: usize) -> Pairs {
+        Pairs { row: (0..count(rows)).collect(), class: vec![0; rows].into(), rows }
+    }
+
+    /// These classes of each row, row after row.
+    pub fn some_classes(classes_of_row: &[Vec<u32>]) -> Pairs {
+        let rows = (0..).zip(classes_of_row);
+        Pairs {
+            row: rows.flat_map(|(row, classes)| classes.iter().map(move |_| row)).collect(),
+            class: classes_of_row.iter().flatten().copied().collect(),
+            rows: classes_of_row.len(),
+        }
+    }
+
     /// Each row under every class: row 0 under class 0, 1, …, then row 1.
     pub fn every_class(rows: usize, classes: usize) -> Pairs {
         let each = 0..count(classes);
@@ -35,6 +50,11 @@ impl Pairs {
             class: self.class.iter().chain(further.class.iter()).copied().collect(),
             rows: self.rows + further.rows,
         }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// For each pair, its row.

@@ -28,7 +28,7 @@ impl<M: Classifier> Trained<M> {
 
     fn chunk(&self, inputs: &ArrayView2<f32>) -> Scores {
         let x = on_device(inputs, &self.device);
-        let log_probs: Tensor<3> = log_softmax(self.model.classify(&x), 1).unsqueeze_dim(1);
+        let log_probs: Tensor<3> = log_softmax(self.model.draws(&x, &mut noise_for_all(&self.device)), 2);
         let shape = log_probs.dims();
         let log_probs = Array3::from_shape_vec(shape, numbers(log_probs)).expect("the shape of these numbers");
         Scores { log_probs, log_density: self.model.as_log_density().map(|model| log_density(model, &x, &self.device)) }

@@ -1,6 +1,8 @@
 //! The training loop, and what it is told.
 
-use burn::optim::ModuleOptimizer;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Gradients, Tensor};
 use halfmoon_pool::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,8 @@ pub struct Plan {
     pub unlabelled_rows: usize,
     /// L2 added to the gradient: 1/N is a standard normal prior on the weights.
     pub weight_decay: f64,
+    /// Gradients longer than this, all of a step's taken together, are shortened to it. 0: none are.
+    pub max_norm: f64,
     /// Whether each step draws grey pixels (and other values from 0 to 1) as 0 or 1 afresh, with the value as the
     /// probability of 1. Otherwise they are taken as they are. Answers are always for values as they are.
     pub binarise: bool,
@@ -60,6 +64,7 @@ impl Default for Plan {
             labelled_rows: 100,
             unlabelled_rows: 100,
             weight_decay: 0.0,
+            max_norm: 0.0,
             binarise: false,
             patience: 0,
         }
@@ -82,6 +87,9 @@ impl Plan {
         if !self.weight_decay.is_finite() || self.weight_decay < 0.0 {
             return Err("`weight_decay` must be 0 or more".into());
         }
+        if !self.max_norm.is_finite() || self.max_norm < 0.0 {
+            return Err("`max_norm` must be 0 or more".into());
+        }
         Ok(())
     }
 
@@ -103,6 +111,61 @@ impl Plan {
     #[expect(clippy::cast_possible_truncation, reason = "parameters are f32")]
     fn optimizer(&self) -> ModuleOptimizer {
         Adam { weight_decay: self.weight_decay as f32, ..Adam::default() }.init()
+    }
+}
+
+/// One update of all of a model's parameters.
+pub struct Update<'a> {
+    /// What makes a step of a gradient.
+    pub optimizer: &'a mut ModuleOptimizer,
+    /// How long the step is.
+    pub rate: f64,
+    /// [`Plan::max_norm`].
+    pub max_norm: f64,
+}
+
+impl Update<'_> {
+    /// The model after a step against these gradients.
+    pub fn apply<M: Module>(&mut self, model: M, gradients: Gradients) -> M {
+        let mut gradients = GradientsParams::from_grads(gradients, &model);
+        if self.max_norm > 0.0 {
+            let norm = norm(&model, &gradients);
+            if norm > self.max_norm {
+                model.visit(&mut Scale { gradients: &mut gradients, by: self.max_norm / norm });
+            }
+        }
+        self.optimizer.step(self.rate, model, gradients)
+    }
+}
+
+/// Length of all gradients as one vector.
+fn norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
+    struct Sum<'a> {
+        gradients: &'a GradientsParams,
+        squares: f64,
+    }
+    impl ModuleVisitor for Sum<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.gradients.get::<D>(param.id) {
+                self.squares += f64::from(gradient.square().sum().into_scalar::<f32>());
+            }
+        }
+    }
+    let mut sum = Sum { gradients, squares: 0.0 };
+    model.visit(&mut sum);
+    sum.squares.sqrt()
+}
+
+struct Scale<'a> {
+    gradients: &'a mut GradientsParams,
+    by: f64,
+}
+
+impl ModuleVisitor for Scale<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.gradients.register(param.id, gradient * self.by);
+        }
     }
 }
 
@@ -202,7 +265,9 @@ pub fn train<M: Model>(
             let mut noise = Noise::new(seed, done, rows.device);
             let batch = batches.at(done - first, &mut noise);
             let mut loss;
-            (model, loss) = model.step(&batch, &mut memory, &mut noise, &mut optimizer, plan.rate_at(done - first));
+            let mut update =
+                Update { optimizer: &mut optimizer, rate: plan.rate_at(done - first), max_norm: plan.max_norm };
+            (model, loss) = model.step(&batch, &mut memory, &mut noise, &mut update);
             done += 1;
             let mut exhausted = false;
             if let Some(validate) = course.validate.filter(|_| is_last && done.is_multiple_of(CHECK_EVERY)) {

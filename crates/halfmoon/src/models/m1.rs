@@ -21,7 +21,7 @@ use crate::batches::TrainingRows;
 use crate::checkpoint::{Checkpoint, number_parameters};
 use crate::fit::{INIT, Learner, Task};
 use crate::model::{Generate, Makes};
-use crate::nets::{Activation, Hidden};
+use crate::nets::{Activation, Hidden, Norm};
 use crate::noise::Noise;
 use crate::ops::Index;
 use crate::predict::{array, generator, importance_bound, in_chunks, log_density, on_device};
@@ -125,7 +125,7 @@ macro_rules! with_head {
 
 impl M1Config {
     fn autoencoder(&self, layout: &Layout, noise: &mut Noise) -> Vae {
-        let hidden = Hidden { widths: &self.hidden, activation: self.activation };
+        let hidden = Hidden { widths: &self.hidden, activation: self.activation, norm: Norm::None };
         Vae::new(layout, &hidden, self.latent, self.warm_up, noise)
     }
 }

@@ -16,14 +16,15 @@ use burn::tensor::Tensor;
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
-use super::m2::{M2, M2Config, Preset};
+use super::m2::{M2, M2Config};
 use super::vae::{Vae, columns, stored_units};
+use super::weights::Preset;
 use crate::batches::TrainingRows;
 use crate::checkpoint::Checkpoint;
 use crate::dist::{Normal, log_mean_exp};
 use crate::loss::Loss;
 use crate::model::{Batch, Classifier, Generate, LogDensity, Makes, Model, ModelConfig};
-use crate::nets::{Activation, Hidden};
+use crate::nets::{Activation, Hidden, Norm};
 use crate::noise::Noise;
 use crate::ops::{Index, index_tensor};
 use crate::train::{Decay, Plan};
@@ -74,7 +75,7 @@ impl Default for M1M2Config {
 
 impl M1M2Config {
     fn hidden(&self) -> Hidden<'_> {
-        Hidden { widths: &self.hidden, activation: self.activation }
+        Hidden { widths: &self.hidden, activation: self.activation, norm: Norm::None }
     }
 
     /// The second stage's model for so many units of z₁.

@@ -20,13 +20,15 @@ use burn::tensor::Tensor;
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
+use super::weights::{Instead, Preset};
+use crate::branches::{ClassSum, SumOverClasses};
 use crate::dist::{Categorical, Normal, log_mean_exp, log_sum_exp};
 use crate::loss::Loss;
-use crate::model::{Batch, Classifier, Counts, Generate, LogDensity, Makes, Model, ModelConfig};
+use crate::model::{Batch, Classifier, Generate, LogDensity, Makes, Model, ModelConfig};
 use crate::nets::Given::{self, Class, Pair, Row};
-use crate::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet};
+use crate::nets::{Activation, CategoricalNet, Hidden, MixedNet, Norm, NormalNet};
 use crate::noise::Noise;
-use crate::ops::{Index, index_tensor};
+use crate::ops::Index;
 use crate::pairs::Pairs;
 use crate::train::{Decay, Plan};
 
@@ -46,8 +48,11 @@ pub struct M2Config {
     pub preset: Preset,
     /// How the sum over classes in equation 7 is made.
     pub sum_over_classes: SumOverClasses,
-    /// Temperature of the Gumbel-softmax.
+    /// Temperature of a relaxed sample.
     pub temperature: f64,
+    /// An exact sum leaves out classes less likely than this: several times as fast once the classifier is sure. 1e-12
+    /// leaves out what `f32` loses anyway; more is another bound, that of q(y | x) without these classes.
+    pub skip_below: f64,
     /// Steps within which the weight of the KL term rises to 1. The paper has none.
     pub warm_up: u64,
     /// Weight of the labelled bound, in place of the preset's.
@@ -61,63 +66,6 @@ pub struct M2Config {
     pub classify: Option<f64>,
 }
 
-/// Published weights of the mean labelled bound, the mean unlabelled bound and the mean
-/// classification term, with N_l labelled rows and N_u rows in the unlabelled stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// N_l/N_u, 1, 0.1 (N_l + N_u)/N_u: the paper's α = 0.1 N, as dpkingma/nips14-ssl computes it.
-    Kingma,
-    /// N_l/N_u, 1, 46 N_l/N_u: Pyro's tutorial with its multiplier 46.
-    Pyro,
-    /// 1, 1, 1: musyoku/variational-autoencoder.
-    Musyoku,
-    /// 1, 1, 60: wohlert/semi-supervised-pytorch.
-    Wohlert,
-    /// 1, 1, 0.1 N_u/N_l: larsmaaloee/auxiliary-deep-generative-models (60 for 100 labels of 60,000).
-    Maaloe,
-    /// 1, 1, 1200: the 2015 workshop program of the same authors, and zhusuan.
-    Maaloe2015,
-}
-
-/// How an expectation under q(y | x) is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SumOverClasses {
-    /// Every class, weighed by its probability: the paper's.
-    Exact,
-    /// One relaxed sample, y = softmax((s + g) / τ) with Gumbel noise g (Jang et al. 2017, equation 2): biased, at the
-    /// cost of one class.
-    Gumbel,
-}
-
-/// One number for each term of equation 9.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weights {
-    /// Of the mean of 𝓛(x, y).
-    pub labelled: f64,
-    /// Of the mean of 𝓤(u).
-    pub unlabelled: f64,
-    /// Of the mean of −log q(y | x).
-    pub classify: f64,
-}
-
-impl Preset {
-    /// The weights for a training set of this size.
-    pub fn weights(self, Counts { labelled, unlabelled }: Counts) -> Weights {
-        let (n_l, n_u) = (labelled as f64, unlabelled as f64);
-        let (labelled, classify) = match self {
-            Preset::Kingma => (n_l / n_u, 0.1 * (n_l + n_u) / n_u),
-            Preset::Pyro => (n_l / n_u, 46.0 * n_l / n_u),
-            Preset::Musyoku => (1.0, 1.0),
-            Preset::Wohlert => (1.0, 60.0),
-            Preset::Maaloe => (1.0, 0.1 * n_u / n_l),
-            Preset::Maaloe2015 => (1.0, 1200.0),
-        };
-        Weights { labelled, unlabelled: 1.0, classify }
-    }
-}
-
 impl Default for M2Config {
     fn default() -> Self {
         M2Config {
@@ -127,6 +75,7 @@ impl Default for M2Config {
             preset: Preset::Musyoku,
             sum_over_classes: SumOverClasses::Exact,
             temperature: 0.66, // Maddison et al. 2017
+            skip_below: 0.0,
             warm_up: 0,
             labelled: None,
             unlabelled: None,
@@ -136,13 +85,12 @@ impl Default for M2Config {
 }
 
 impl M2Config {
-    fn weights(&self, counts: Counts) -> Weights {
-        let preset = self.preset.weights(counts);
-        Weights {
-            labelled: self.labelled.unwrap_or(preset.labelled),
-            unlabelled: self.unlabelled.unwrap_or(preset.unlabelled),
-            classify: self.classify.unwrap_or(preset.classify),
-        }
+    fn instead(&self) -> Instead {
+        Instead { labelled: self.labelled, unlabelled: self.unlabelled, classify: self.classify }
+    }
+
+    fn class_sum(&self) -> ClassSum {
+        ClassSum { how: self.sum_over_classes, temperature: self.temperature, skip_below: self.skip_below }
     }
 }
 
@@ -163,24 +111,15 @@ impl ModelConfig for M2Config {
         if self.latent == 0 {
             return Err("`latent` must be at least 1".into());
         }
-        if !self.temperature.is_finite() || self.temperature <= 0.0 {
-            return Err("`temperature` must be more than 0".into());
-        }
-        for (name, weight) in
-            [("labelled", self.labelled), ("unlabelled", self.unlabelled), ("classify", self.classify)]
-        {
-            if weight.is_some_and(|weight| !weight.is_finite() || weight < 0.0) {
-                return Err(format!("`{name}` must be a weight of 0 or more"));
-            }
-        }
-        Ok(())
+        self.class_sum().check()?;
+        self.instead().check()
     }
 
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> M2 {
         let (d, c, m) = (layout.width(), classes, self.latent);
-        let hidden = Hidden { widths: &self.hidden, activation: self.activation };
+        let hidden = Hidden { widths: &self.hidden, activation: self.activation, norm: Norm::None };
         M2 {
-            q_y: CategoricalNet::new(d, &hidden, c, noise),
+            q_y: CategoricalNet::new(&[d], &hidden, c, noise),
             q_z: NormalNet::new(&[d, c], &hidden, m, noise),
             p_x: MixedNet::new(&[c, m], &hidden, layout, noise),
             classes,
@@ -209,45 +148,18 @@ impl Model for M2 {
 
     fn loss(&self, batch: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
         let Batch { x, y, u, counts, moment } = batch;
-        let weights = self.config.weights(*counts);
+        let weights = self.config.instead().of(self.config.preset.weights(*counts));
         let kl_weight = moment.warm_up(self.config.warm_up);
         let ([n, _], [m, _]) = (x.dims(), u.dims());
+        // One pass for all rows: the labelled ones under their class, the others under every class.
         let rows = Tensor::cat(vec![x.clone(), u.clone()], 0);
         let logits = self.classify(&rows);
         let q_y = (m > 0).then(|| Categorical { logits: logits.clone().slice_dim(0, n..n + m) });
-        // One pass for all rows: the labelled ones under their class, the others under every class, or under
-        // one relaxed class.
-        let relaxed = q_y.as_ref().filter(|_| self.config.sum_over_classes == SumOverClasses::Gumbel);
-        let (elbo_xy, each) = match relaxed {
-            None => {
-                let pairs = Pairs::own(y).then(&Pairs::every_class(m, self.classes));
-                (self.bound(&rows, &pairs, Class, kl_weight, noise), self.classes)
-            }
-            Some(q_y) => {
-                let y_u = q_y.relaxed(self.config.temperature, noise);
-                let soft = Tensor::cat(vec![one_hot(y, self.classes, &y_u), y_u], 0);
-                let pairs = Pairs::own(&(0..u32::try_from(n + m).expect("few rows")).collect());
-                (self.bound(&rows, &pairs, Pair(&soft), kl_weight, noise), 1)
-            }
-        };
-        let mut loss = Loss::default();
-        if let Some(q_y) = &q_y {
-            let elbo_xy = elbo_xy.clone().slice_dim(0, n..n + m * each).reshape([m, each]);
-            let elbo_x = match relaxed {
-                None => elbo_x(q_y, elbo_xy),
-                Some(_) => elbo_xy.squeeze_dim(1) + q_y.entropy(),
-            };
-            loss = loss.weigh("unlabelled", weights.unlabelled, -elbo_x.mean());
-        }
-        if n > 0 {
-            let q_y = Categorical { logits: logits.slice_dim(0, 0..n) };
-            loss = loss.weigh("labelled", weights.labelled, -elbo_xy.slice_dim(0, 0..n).mean()).weigh(
-                "classify",
-                weights.classify,
-                -q_y.log_prob(y).mean(),
-            );
-        }
-        loss
+        let branches = self.config.class_sum().branches(y, self.classes, q_y.as_ref(), noise);
+        let (elbo_xy, elbo_x) =
+            branches.gather(self.bound(&rows, branches.pairs(), branches.class(), kl_weight, noise));
+        let log_q_y = || Categorical { logits: logits.slice_dim(0, 0..n) }.log_prob(y);
+        weights.loss(elbo_x, (n > 0).then(|| (elbo_xy, log_q_y())))
     }
 }
 
@@ -290,11 +202,6 @@ impl M2 {
     }
 }
 
-/// −𝓤(x), equation 7: a lower bound on log p(x), `[n]`, from −𝓛(x, y) of every class `[n, c]`.
-pub fn elbo_x(q_y: &Categorical, elbo_xy: Tensor<2>) -> Tensor<1> {
-    q_y.expect(elbo_xy) + q_y.entropy()
-}
-
 impl LogDensity for M2 {
     /// −𝓛(x, ŷ) at the likeliest class ŷ: equation 7 with all of q(y) on ŷ, so a lower bound on
     /// log p(x) as well, at a c-th of the cost.
@@ -334,9 +241,4 @@ impl Generate for M2 {
     fn decode(&self, z: &Tensor<2>, y: &Index) -> Tensor<2> {
         self.p_x.given(&Pairs::own(y), [Class, Pair(z)]).mean()
     }
-}
-
-/// Rows of zeros with a 1 at each class: `[n, classes]`, on the device and in the precision of `like`.
-fn one_hot(y: &Index, classes: usize, like: &Tensor<2>) -> Tensor<2> {
-    Tensor::<2>::eye(classes, &like.device()).cast(like.dtype()).select(0, index_tensor(y, &like.device()))
 }

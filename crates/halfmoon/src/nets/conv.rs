@@ -46,43 +46,126 @@ pub(super) fn images(x: Tensor<2>, shape: ImageShape) -> Tensor<4> {
     x.reshape([rows, height, width, channels]).permute([0, 3, 1, 2])
 }
 
-/// A small convolutional classifier for pictures: 3×3 convolutions that halve the size, then one
-/// dense layer. It takes rows like every other network and reshapes them at its own door.
+/// 3×3 convolutions that halve the size of a picture, an activation after each. It takes rows like every other network and
+/// reshapes them at its own door.
 #[derive(Module, Debug)]
-pub struct ConvNet {
+pub struct ConvFeatures {
     convolutions: Vec<Convolution>,
-    dense: Linear,
-    logits: Linear,
     #[module(skip)]
     shape: ImageShape,
+    #[module(skip)]
+    width: usize,
 }
 
-impl ConvNet {
-    /// `channels`: outputs of each convolution; `dense`: width of the layer after them.
-    pub fn new(shape: ImageShape, channels: &[usize], dense: usize, classes: usize, noise: &mut Noise) -> ConvNet {
-        let (mut inputs, mut height, mut width) = (shape.channels, shape.height, shape.width);
+impl ConvFeatures {
+    /// `channels`: outputs of each convolution.
+    pub fn new(shape: ImageShape, channels: &[usize], noise: &mut Noise) -> ConvFeatures {
+        let mut inputs = shape.channels;
         let mut convolutions = Vec::new();
         for &outputs in channels {
             convolutions.push(Convolution::new([inputs, outputs], 3, 2, 2.0, noise));
-            (inputs, height, width) = (outputs, height.div_ceil(2), width.div_ceil(2));
+            inputs = outputs;
         }
-        let flat = inputs * height * width;
-        ConvNet {
-            convolutions,
-            dense: Linear::new(flat, dense, (2.0 / flat as f64).sqrt(), noise),
-            logits: Linear::new(dense, classes, (1.0 / dense as f64).sqrt(), noise),
-            shape,
-        }
+        let [height, width] = halved(shape, channels.len());
+        ConvFeatures { convolutions, shape, width: inputs * height * width }
     }
 
-    /// `[n, height · width · channels]` → logits `[n, classes]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let mut h = images(x, self.shape);
+    /// Numbers that come out for each picture.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// `[n, height · width · channels]` → `[n, features]`.
+    pub fn of(&self, x: &Tensor<2>) -> Tensor<2> {
+        let mut h = images(x.clone(), self.shape);
         let mut before = Activation::Identity;
         for convolution in &self.convolutions {
             h = convolution.forward(before, h);
             before = Activation::Relu;
         }
-        self.logits.forward(self.dense.then(Activation::Relu, activate(before, h).flatten(1, 3)))
+        activate(before, h).flatten(1, 3)
     }
+}
+
+/// Height and width of a picture after so many halvings.
+fn halved(shape: ImageShape, times: usize) -> [usize; 2] {
+    [shape.height, shape.width].map(|size| (0..times).fold(size, |size, _| size.div_ceil(2)))
+}
+
+/// A small convolutional classifier for pictures: [`ConvFeatures`], then one dense layer.
+#[derive(Module, Debug)]
+pub struct ConvNet {
+    features: ConvFeatures,
+    dense: Linear,
+    logits: Linear,
+}
+
+impl ConvNet {
+    /// `channels`: outputs of each convolution; `dense`: width of the layer after them.
+    pub fn new(shape: ImageShape, channels: &[usize], dense: usize, classes: usize, noise: &mut Noise) -> ConvNet {
+        let features = ConvFeatures::new(shape, channels, noise);
+        let flat = features.width();
+        ConvNet {
+            features,
+            dense: Linear::new(flat, dense, (2.0 / flat as f64).sqrt(), noise),
+            logits: Linear::new(dense, classes, (1.0 / dense as f64).sqrt(), noise),
+        }
+    }
+
+    /// `[n, height · width · channels]` → logits `[n, classes]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.logits.forward(self.dense.then(Activation::Relu, self.features.of(&x)))
+    }
+}
+
+/// The way back: a picture from features, each step twice the size (every pixel becomes four) and then a 3×3 convolution.
+#[derive(Module, Debug)]
+pub struct ConvPicture {
+    convolutions: Vec<Convolution>,
+    #[module(skip)]
+    shape: ImageShape,
+    #[module(skip)]
+    channels: usize,
+}
+
+impl ConvPicture {
+    /// `channels`: those of [`ConvFeatures`], which this goes through from the last to the first.
+    pub fn new(shape: ImageShape, channels: &[usize], noise: &mut Noise) -> ConvPicture {
+        let outputs = channels.iter().rev().skip(1).copied().chain([shape.channels]);
+        let inputs = channels.iter().rev().copied();
+        let mut gains = vec![2.0; channels.len()];
+        gains[channels.len() - 1] = 1.0;
+        let convolutions =
+            inputs.zip(outputs).zip(gains).map(|((i, o), gain)| Convolution::new([i, o], 3, 1, gain, noise)).collect();
+        ConvPicture { convolutions, shape, channels: channels[channels.len() - 1] }
+    }
+
+    /// Numbers that a picture is made of.
+    pub fn width(&self) -> usize {
+        self.channels * halved(self.shape, self.convolutions.len()).into_iter().product::<usize>()
+    }
+
+    /// Features before their activation, `[n, features]` → `[n, height · width · channels]`.
+    pub fn of(&self, features: Tensor<2>) -> Tensor<2> {
+        let steps = self.convolutions.len();
+        let [height, width] = halved(self.shape, steps);
+        let rows = features.dims()[0];
+        let mut h = features.reshape([rows, self.channels, height, width]);
+        for (step, convolution) in self.convolutions.iter().enumerate() {
+            let [height, width] = halved(self.shape, steps - 1 - step);
+            // ReLU and repetition may change places: so the convolution, which takes an activation along, has it.
+            let doubled = twice(h).slice_dim(2, 0..height).slice_dim(3, 0..width);
+            h = convolution.forward(Activation::Relu, doubled);
+        }
+        h.permute([0, 2, 3, 1]).reshape([rows, self.shape.len()])
+    }
+}
+
+/// Every pixel as a square of four.
+fn twice(x: Tensor<4>) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    let wide: Tensor<5> = x.unsqueeze_dim(4);
+    let wide: Tensor<4> = wide.repeat_dim(4, 2).reshape([n, c, h, 2 * w]);
+    let high: Tensor<5> = wide.unsqueeze_dim(3);
+    high.repeat_dim(3, 2).reshape([n, c, 2 * h, 2 * w])
 }

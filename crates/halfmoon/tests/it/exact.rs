@@ -1,9 +1,10 @@
 //! Checks against answers that are known in closed form (A1, A2, A3, A5 and A6 of the reference).
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use halfmoon::branches::elbo_x;
 use halfmoon::dist::{Bernoulli, Categorical, Normal};
 use halfmoon::model::{Classifier, LogDensity, ModelConfig};
-use halfmoon::models::{M2, M2Config, elbo_x};
+use halfmoon::models::{M2, M2Config};
 use halfmoon::nets::Activation;
 use halfmoon::noise::Noise;
 use halfmoon::pairs::Pairs;

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, TensorData};
+use halfmoon::branches::elbo_x;
 use halfmoon::dist::Categorical;
 use halfmoon::model::{Batch, Classifier, Counts, Model, ModelConfig, Moment};
-use halfmoon::models::{M2Config, Preset, elbo_x};
+use halfmoon::models::{M2Config, Preset};
 use halfmoon::nets::Activation;
 use halfmoon::noise::Noise;
 use halfmoon::ops::Index;

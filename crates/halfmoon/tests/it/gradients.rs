@@ -42,6 +42,9 @@ fn small<C: ModelConfig>() -> C {
         ("hidden", "[7, 5]"),
         ("activation", "softplus"),
         ("latent", "3"),
+        ("auxiliary", "3"),
+        // The gradient of a sum that is partly drawn is not that of its value; `branches.rs` looks at it.
+        ("sum_over_classes", "exact"),
         ("directions", "2"),
         ("top.hidden", "[7, 5]"),
         ("top.activation", "softplus"),

@@ -5,6 +5,8 @@
 #![allow(clippy::print_stdout, reason = "shown where a test fails")]
 #![allow(clippy::match_same_arms, clippy::approx_constant, reason = "numbers as the reference lists them")]
 
+mod auxiliary;
+mod branches;
 mod conformance;
 mod digits;
 mod exact;

@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use burn::backend::FloatDType;
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
+use halfmoon::branches::{SumOverClasses, elbo_x};
 use halfmoon::dist::{Categorical, Normal};
 use halfmoon::model::{Batch, Counts, Model, ModelConfig, Moment};
-use halfmoon::models::{M2, M2Config, elbo_x};
-use halfmoon::nets::Given::{At, Class, Pair, Row};
-use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, NormalNet};
+use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, M2, M2Config, Path, Preset, SdgmConfig};
+use halfmoon::nets::Given::{Class, Pair, Row};
+use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, Norm, NormalNet};
 use halfmoon::noise::Noise;
-use halfmoon::ops::{bernoulli_log_prob, count_macs, kl_to_standard, linear, rsample};
+use halfmoon::ops::{Index, bernoulli_log_prob, count_macs, linear, rsample};
 use halfmoon::pairs::Pairs;
 use halfmoon_pool::encode::Layout;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use crate::support::{device, gradients, numbers, parameters, with_parameters};
 
@@ -55,7 +58,7 @@ fn grey(inputs: usize) -> Layout {
     Layout { numeric: 0, yes_no: inputs, categories: vec![], image: None }
 }
 
-/// M2 as most public programs have it: inputs concatenated, unlabelled rows repeated for every class, the
+/// A model as most public programs have it: inputs concatenated, unlabelled rows repeated for every class, the
 /// classifier run once more for the classification term.
 struct Naive {
     parameters: BTreeMap<String, Tensor<2>>,
@@ -63,7 +66,7 @@ struct Naive {
 }
 
 impl Naive {
-    fn new(model: &M2, layers: usize, dtype: DType) -> Naive {
+    fn new<M: Module>(model: &M, layers: usize, dtype: DType) -> Naive {
         let shapes = shapes(model);
         let parameters = parameters(model).into_iter().filter(|(_, values)| !values.is_empty());
         let tensor = |name: &str, values: Vec<f64>| {
@@ -95,13 +98,23 @@ impl Naive {
         Categorical { logits: self.layer("q_y.logits", h, Activation::Identity) }
     }
 
+    fn normal(&self, net: &str, inputs: Vec<Tensor<2>>) -> Normal {
+        let h = self.trunk(net, inputs);
+        let mean = self.layer(&format!("{net}.mean"), h.clone(), Activation::Identity);
+        Normal { mean, log_var: self.layer(&format!("{net}.log_var"), h, Activation::Identity) }
+    }
+
+    fn bernoulli(&self, inputs: Vec<Tensor<2>>, x: &Tensor<2>) -> Tensor<1> {
+        let logits = self.layer("p_x.out", self.trunk("p_x", inputs), Activation::Identity);
+        bernoulli_log_prob(logits, x, None)
+    }
+}
+
+impl Naive {
     fn elbo_xy(&self, x: &Tensor<2>, y: &Tensor<2>, noise: Tensor<2>) -> Tensor<1> {
-        let h = self.trunk("q_z", vec![x.clone(), y.clone()]);
-        let mean = self.layer("q_z.mean", h.clone(), Activation::Identity);
-        let log_var = self.layer("q_z.log_var", h, Activation::Identity);
-        let z = rsample(mean.clone(), log_var.clone(), noise);
-        let logits = self.layer("p_x.out", self.trunk("p_x", vec![y.clone(), z]), Activation::Identity);
-        bernoulli_log_prob(logits, x, None) - (CLASSES as f64).ln() - kl_to_standard(mean, log_var)
+        let q_z = self.normal("q_z", vec![x.clone(), y.clone()]);
+        let z = rsample(q_z.mean.clone(), q_z.log_var.clone(), noise);
+        self.bernoulli(vec![y.clone(), z], x) - (CLASSES as f64).ln() - q_z.kl_to_standard()
     }
 
     fn loss(&self, Batch { x, y, u, .. }: &Batch, noise: Tensor<2>) -> Tensor<1> {
@@ -117,7 +130,7 @@ impl Naive {
 }
 
 /// Shape of each parameter, a bias as one row.
-fn shapes(model: &M2) -> BTreeMap<String, [usize; 2]> {
+fn shapes<M: Module>(model: &M) -> BTreeMap<String, [usize; 2]> {
     let widths: BTreeMap<String, usize> = parameters(model).into_iter().map(|(name, p)| (name, p.len())).collect();
     let outputs = |name: &str| {
         let (net, _) = name.rsplit_once('.').unwrap();
@@ -132,23 +145,29 @@ fn shapes(model: &M2) -> BTreeMap<String, [usize; 2]> {
 }
 
 fn agree(sizes: Sizes, dtype: DType, tolerance: f64) {
-    let mut model = sizes.model(&grey(sizes.inputs));
-    if dtype == DType::F64 {
-        model = with_parameters(model, |_, numbers| numbers);
-    }
+    let model = in_precision(sizes.model(&grey(sizes.inputs)), dtype);
     let batch = sizes.batch(dtype);
     let pairs = sizes.labelled + CLASSES * sizes.unlabelled;
     let noise = || Noise::new(5, 0, &device()).with_dtype(dtype);
     let loss = model.loss(&batch, &mut (), &mut noise()).total();
     let naive = Naive::new(&model, sizes.hidden.len(), dtype);
     let repeated = naive.loss(&batch, noise().normal([pairs, sizes.latent]));
+    assert_same(&model, &loss, &naive, &repeated, tolerance);
+}
+
+fn in_precision<M: Module>(model: M, dtype: DType) -> M {
+    if dtype == DType::F64 { with_parameters(model, |_, numbers| numbers) } else { model }
+}
+
+/// The losses, and every gradient of them.
+fn assert_same<M: Module>(model: &M, loss: &Tensor<1>, naive: &Naive, repeated: &Tensor<1>, tolerance: f64) {
     let near = |name: &str, found: &[f64], exact: &[f64]| {
         let size = exact.iter().fold(0f64, |size, number| size.max(number.abs()));
         let worst = found.iter().zip(exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst <= tolerance * size, "{name}: {worst} apart, the largest being {size}");
     };
-    near("loss", &numbers(&loss), &numbers(&repeated));
-    let (found, exact) = (gradients(&model, &loss.backward()), repeated.backward());
+    near("loss", &numbers(loss), &numbers(repeated));
+    let (found, exact) = (gradients(model, &loss.backward()), repeated.backward());
     assert!(found.len() >= naive.parameters.len());
     for (name, parameter) in &naive.parameters {
         near(name, &found[name], &numbers(&parameter.grad(&exact).unwrap()));
@@ -211,71 +230,132 @@ fn the_top_of_m1_m2_costs_what_the_table_says() {
     }
 }
 
-/// Networks of the auxiliary models (Maaløe et al. 2016), 784 inputs, two layers of 500, a and z of 100.
-#[derive(Module, Debug)]
-struct Auxiliary {
-    q_a: NormalNet,
-    q_y: CategoricalNetOfTwo,
-    q_z: NormalNet,
-    p_a: NormalNet,
-    p_x: MixedNet,
+/// ADGM or SDGM as most public programs have them, but for one thing: every class of a row has the same a, as the bound
+/// says. Unlabelled rows are repeated for every class, and q(a | x) is run for each of them, for q(y | a, x) and once more
+/// for the classification term.
+fn repeated_auxiliary(
+    naive: &Naive,
+    path: Path,
+    Batch { x, y, u, .. }: &Batch,
+    samples: usize,
+    [of_a, of_z]: [Tensor<2>; 2],
+) -> Tensor<1> {
+    let each = |x: Tensor<2>, times: usize| -> Tensor<2> {
+        let [rows, width] = x.dims();
+        x.unsqueeze_dim::<3>(1).repeat_dim(1, times).reshape([rows * times, width])
+    };
+    let (x, u) = (each(x.clone(), samples), each(u.clone(), samples));
+    let ([n, _], [m, _]) = (x.dims(), u.dims());
+    let a = |x: &Tensor<2>, noise: Tensor<2>| {
+        let q_a = naive.normal("q_a", vec![x.clone()]);
+        let a = rsample(q_a.mean.clone(), q_a.log_var.clone(), noise);
+        (q_a.log_prob(&a), a)
+    };
+    let q_y = |x: &Tensor<2>, noise| {
+        let h = naive.trunk("q_y", vec![a(x, noise).1, x.clone()]);
+        Categorical { logits: naive.layer("q_y.logits", h, Activation::Identity) }
+    };
+    let bound = |x: &Tensor<2>, y: Tensor<2>, of_a: Tensor<2>, of_z: Tensor<2>| {
+        let (log_q_a, a) = a(x, of_a);
+        let q_z = naive.normal("q_z", vec![a.clone(), y.clone(), x.clone()]);
+        let z = rsample(q_z.mean.clone(), q_z.log_var.clone(), of_z);
+        let (p_a, log_p_x) = match path {
+            Path::Adgm => {
+                let p_a = naive.normal("p_a", vec![x.clone(), y.clone(), z.clone()]);
+                (p_a, naive.bernoulli(vec![y, z], x))
+            }
+            Path::Sdgm => {
+                let p_a = naive.normal("p_a", vec![y.clone(), z.clone()]);
+                (p_a, naive.bernoulli(vec![a.clone(), y, z], x))
+            }
+        };
+        log_p_x - (CLASSES as f64).ln() + p_a.log_prob(&a) - log_q_a - q_z.kl_to_standard()
+    };
+    let eye = Tensor::<2>::eye(CLASSES, &device()).cast(FloatDType::from(x.dtype()));
+    let y: Index = y.iter().flat_map(|&class| std::iter::repeat_n(class, samples)).collect();
+    let one_hot = eye.clone().select(0, halfmoon::ops::index_tensor(&y, &device()));
+    let (a_own, a_others) = (of_a.clone().slice_dim(0, 0..n), of_a.slice_dim(0, n..n + m));
+    let own = bound(&x, one_hot, a_own.clone(), of_z.clone().slice_dim(0, 0..n));
+    let z_others = each(of_z.slice_dim(0, n..n + m), CLASSES);
+    let every = bound(&each(u.clone(), CLASSES), eye.repeat_dim(0, m), each(a_others.clone(), CLASSES), z_others);
+    let unlabelled = elbo_x(&q_y(&u, a_others), every.reshape([m, CLASSES]));
+    -unlabelled.mean() - own.mean() - q_y(&x, a_own).log_prob(&y).mean() * 60.0
 }
 
-/// q(y | a, x): a classifier's logits are what the mean of a Gaussian with c outputs would be.
-type CategoricalNetOfTwo = MixedNet;
+fn auxiliary(path: Path, hidden: &[usize], sizes: usize, n_mc: usize, inputs: usize) -> Auxiliary {
+    let config = AuxiliaryConfig {
+        latent: sizes,
+        auxiliary: sizes,
+        hidden: hidden.to_vec(),
+        norm: Norm::None,
+        inference: Inference::Full,
+        n_mc,
+        sum_over_classes: SumOverClasses::Exact,
+        skip_below: 0.0,
+        preset: Preset::Wohlert,
+        balance: 0.0,
+        labelled: None,
+        classify: None,
+        ..AuxiliaryConfig::default()
+    };
+    let noise = &mut Noise::new(3, 0, &device());
+    match path {
+        Path::Adgm => AdgmConfig(config).init(&grey(inputs), CLASSES, noise),
+        Path::Sdgm => SdgmConfig(config).init(&grey(inputs), CLASSES, noise),
+    }
+}
+
+/// The noise of a step, as the model draws it.
+fn noise_of_a_step(batch: &Batch, samples: usize, sizes: usize, noise: &mut Noise) -> [Tensor<2>; 2] {
+    let (n, m) = (batch.x.dims()[0] * samples, batch.u.dims()[0] * samples);
+    let of_a = noise.normal([n + m, sizes]);
+    [of_a, noise.normal([n + m, sizes])]
+}
 
 #[test]
-fn the_auxiliary_models_cost_what_the_table_says() {
-    let hidden = Hidden { widths: &[500, 500], activation: Activation::Relu };
-    let (rows, labelled, latent) = (200, 100, 100);
-    let mut init = Noise::new(3, 0, &device());
-    let mut net = |inputs: &[usize]| NormalNet::new(inputs, &hidden, latent, &mut init);
-    let (q_a, q_z) = (net(&[784]), net(&[784, latent, CLASSES]));
-    let (p_a, p_a_skip) = (net(&[784, CLASSES, latent]), net(&[CLASSES, latent]));
-    let mut out = |inputs: &[usize], width| MixedNet::new(inputs, &hidden, &grey(width), &mut init);
-    let q_y = out(&[latent, 784], CLASSES);
-    let (p_x, p_x_skip) = (out(&[CLASSES, latent], 784), out(&[latent, CLASSES, latent], 784));
-    let adgm = Auxiliary { q_a: q_a.clone(), q_y: q_y.clone(), q_z: q_z.clone(), p_a, p_x };
-    let sdgm = Auxiliary { q_a, q_y, q_z, p_a: p_a_skip, p_x: p_x_skip };
-    let x: Tensor<2> = Noise::new(4, 0, &device()).normal([rows, 784]);
-
-    let run = |model: &Auxiliary, skip: bool, samples: usize| {
-        // Every row has its own samples of a, and each of them all its classes.
-        let drawn: Vec<u32> = (0..rows as u32).flat_map(|row| (0..samples).map(move |_| row)).collect();
-        let of_row = Pairs::own(&drawn.iter().map(|_| 0).collect());
-        let classes = |draw: usize| if drawn[draw] < labelled { 0..1 } else { 0..CLASSES as u32 };
-        let pairs: Vec<(u32, u32)> =
-            (0..drawn.len()).flat_map(|draw| classes(draw).map(move |c| (draw as u32, c))).collect();
-        let class = Pairs::own(&pairs.iter().map(|(_, class)| *class).collect());
-        let draw = pairs.iter().map(|(draw, _)| *draw).collect();
-        let row = pairs.iter().map(|(draw, _)| drawn[*draw as usize]).collect();
-        let drawn = drawn.iter().copied().collect();
-
-        let noise = &mut Noise::new(6, 0, &device());
-        let q_a = model.q_a.of(&x);
-        let [mean, log_var] = [q_a.mean, q_a.log_var].map(|of| halfmoon::ops::pick(of, Some(&drawn)));
-        let a = Normal { mean, log_var }.rsample(noise);
-        let q_y = model.q_y.given(&of_row, [Pair(&a), At(&x, &drawn)]).outputs;
-        let q_z = model.q_z.given(&class, [At(&x, &row), At(&a, &draw), Class]);
-        let z = q_z.rsample(noise);
-        let p_a = if skip {
-            model.p_a.given(&class, [Class, Pair(&z)])
-        } else {
-            model.p_a.given(&class, [At(&x, &row), Class, Pair(&z)])
-        };
-        let p_x = if skip {
-            model.p_x.given(&class, [At(&a, &draw), Class, Pair(&z)])
-        } else {
-            model.p_x.given(&class, [Class, Pair(&z)])
-        };
-        let a = halfmoon::ops::pick(a, Some(&draw));
-        p_x.log_prob(&x, Some(&row)).sum() + p_a.log_prob(&a).sum() + q_y.sum() + q_z.kl_to_standard().sum()
-    };
-    for (samples, table) in [(1, [4.08, 11.6]), (5, [17.3, 51.4]), (10, [33.9, 101.0])] {
-        assert_costs("ADGM", cost(|| run(&adgm, false, samples)), table);
+fn shared_work_of_the_auxiliary_models_gives_the_loss_and_every_gradient_of_repeated_work() {
+    for (path, samples, dtype, tolerance) in [
+        (Path::Adgm, 1, DType::F64, 1e-10),
+        (Path::Adgm, 3, DType::F64, 1e-10),
+        (Path::Sdgm, 1, DType::F64, 1e-10),
+        (Path::Sdgm, 3, DType::F64, 1e-10),
+        (Path::Adgm, 3, DType::F32, 2e-5),
+        (Path::Sdgm, 3, DType::F32, 2e-5),
+    ] {
+        let sizes = Sizes { inputs: 33, hidden: &[17, 9], latent: 5, labelled: 4, unlabelled: 7 };
+        let batch = sizes.batch(dtype);
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        let mut model = auxiliary(path, sizes.hidden, 5, samples, 33);
+        if dtype == DType::F64 {
+            // Gaussian heads that are not near zero.
+            model = with_parameters(model, |_, numbers| numbers.iter().map(|_| rng.random_range(-0.3..0.3)).collect());
+        }
+        let noise = || Noise::new(5, 0, &device()).with_dtype(dtype);
+        let loss = model.loss(&batch, &mut (), &mut noise()).total();
+        let naive = Naive::new(&model, 2, dtype);
+        let of_step = noise_of_a_step(&batch, samples, 5, &mut noise());
+        let repeated = repeated_auxiliary(&naive, path, &batch, samples, of_step);
+        assert_same(&model, &loss, &naive, &repeated, tolerance);
     }
-    for (samples, table) in [(1, [3.95, 11.4]), (5, [17.3, 51.4])] {
-        assert_costs("SDGM", cost(|| run(&sdgm, true, samples)), table);
+}
+
+#[test]
+fn a_step_of_the_auxiliary_models_costs_what_the_table_says() {
+    for (path, samples, naive, split) in [
+        (Path::Adgm, 1, [7.25, 20.7], [4.08, 11.6]),
+        (Path::Adgm, 5, [36.2, 104.0], [17.3, 51.4]),
+        (Path::Adgm, 10, [72.5, 207.0], [33.9, 101.0]),
+        (Path::Sdgm, 1, [6.50, 18.5], [3.95, 11.4]),
+        (Path::Sdgm, 5, [32.5, 92.3], [17.3, 51.4]),
+    ] {
+        let sizes = Sizes { inputs: 784, hidden: &[500, 500], latent: 100, labelled: 100, unlabelled: 100 };
+        let (model, batch) = (auxiliary(path, sizes.hidden, 100, samples, 784), sizes.batch(DType::F32));
+        let noise = || Noise::new(5, 0, &device());
+        let name = format!("{path:?}, S = {samples}");
+        assert_costs(&name, cost(|| model.loss(&batch, &mut (), &mut noise()).total()), split);
+        let repeated = Naive::new(&model, 2, DType::F32);
+        let of_step = noise_of_a_step(&batch, samples, 100, &mut noise());
+        assert_costs(&name, cost(|| repeated_auxiliary(&repeated, path, &batch, samples, of_step.clone())), naive);
     }
 }
 
@@ -283,7 +363,7 @@ fn the_auxiliary_models_cost_what_the_table_says() {
 fn a_vae_and_an_m2_of_five_samples_cost_what_the_table_says() {
     let mut init = Noise::new(3, 0, &device());
     let x: Tensor<2> = Noise::new(4, 0, &device()).normal([200, 784]);
-    let deep = Hidden { widths: &[500, 500], activation: Activation::Softplus };
+    let deep = Hidden { widths: &[500, 500], activation: Activation::Softplus, norm: Norm::None };
     let (q_z, p_x) = (NormalNet::new(&[784], &deep, 50, &mut init), MixedNet::new(&[50], &deep, &grey(784), &mut init));
     let vae = || {
         let q_z = q_z.of(&x);
@@ -293,8 +373,8 @@ fn a_vae_and_an_m2_of_five_samples_cost_what_the_table_says() {
     assert_costs("GC-VAE", cost(vae), [0.54, 1.47]);
 
     // The mean and the variance of z are those of a pair; only what comes after z is done once a sample.
-    let hidden = Hidden { widths: &[500], activation: Activation::Relu };
-    let q_y = CategoricalNet::new(784, &hidden, CLASSES, &mut init);
+    let hidden = Hidden { widths: &[500], activation: Activation::Relu, norm: Norm::None };
+    let q_y = CategoricalNet::new(&[784], &hidden, CLASSES, &mut init);
     let q_z = NormalNet::new(&[784, CLASSES], &hidden, 50, &mut init);
     let p_x = MixedNet::new(&[CLASSES, 50], &hidden, &grey(784), &mut init);
     let pairs = Pairs::own(&(0..100).map(|row| row % 10).collect()).then(&Pairs::every_class(100, CLASSES));

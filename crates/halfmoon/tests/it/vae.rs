@@ -3,9 +3,10 @@
 use burn::tensor::{DType, Tensor, TensorData};
 use halfmoon::model::{Batch, Counts, LogDensity, Model, Moment};
 use halfmoon::models::Vae;
-use halfmoon::nets::{Activation, Hidden};
+use halfmoon::nets::{Activation, Hidden, Norm};
 use halfmoon::noise::Noise;
 use halfmoon::ops::Adam;
+use halfmoon::train::Update;
 use halfmoon_pool::encode::Layout;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +20,7 @@ fn columns(numeric: usize) -> Layout {
 
 /// p(z) = 𝒩(0, 1), p(x | z) = 𝒩(z, 1), and q(z | x) = 𝒩(0, 1) whatever x is.
 fn prior_as_posterior() -> Vae {
-    let hidden = Hidden { widths: &[1], activation: Activation::Identity };
+    let hidden = Hidden { widths: &[1], activation: Activation::Identity, norm: Norm::None };
     let vae = Vae::new(&columns(1), &hidden, 1, 0, &mut Noise::new(1, 0, &device()));
     with_parameters(vae, |name, _| match name {
         "p_x.trunk.first.weights.0" | "p_x.out.weight" => vec![1.0],
@@ -105,7 +106,7 @@ fn the_exact_log_likelihood_of_the_linear_model_is_the_references() {
 #[test]
 fn a_linear_autoencoder_learns_the_exact_likelihood() {
     let (x, exact) = linear_gaussian(4000);
-    let hidden = Hidden { widths: &[8], activation: Activation::Identity };
+    let hidden = Hidden { widths: &[8], activation: Activation::Identity, norm: Norm::None };
     let mut vae = Vae::new(&columns(3), &hidden, 2, 0, &mut Noise::new(5, 0, &device()));
     let mut optimizer = Adam::default().init();
     let steps: u32 = 4000;
@@ -120,7 +121,8 @@ fn a_linear_autoencoder_learns_the_exact_likelihood() {
         };
         let rate = 1e-2 * (1.0 - f64::from(step) / f64::from(steps));
         let mut noise = Noise::new(6, u64::from(step), &device());
-        (vae, _) = vae.step(&batch, &mut (), &mut noise, &mut optimizer, rate);
+        let mut update = Update { optimizer: &mut optimizer, rate, max_norm: 0.0 };
+        (vae, _) = vae.step(&batch, &mut (), &mut noise, &mut update);
     }
     let draws = 50;
     let each = |draw| numbers(&vae.elbo(&x, 1.0, &mut Noise::new(8, draw, &device()))).iter().sum::<f64>() / 4000.0;
@@ -131,7 +133,7 @@ fn a_linear_autoencoder_learns_the_exact_likelihood() {
 #[test]
 fn its_gradients_agree_with_central_differences() {
     let layout = Layout { numeric: 2, yes_no: 3, categories: vec![3], image: None };
-    let hidden = Hidden { widths: &[5, 4], activation: Activation::Softplus };
+    let hidden = Hidden { widths: &[5, 4], activation: Activation::Softplus, norm: Norm::None };
     let device = device();
     let mut scale = 0.1;
     let vae = with_parameters(Vae::new(&layout, &hidden, 2, 0, &mut Noise::new(1, 0, &device)), |_, numbers| {

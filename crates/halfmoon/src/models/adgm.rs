@@ -1,0 +1,50 @@
+//! ADGM, the auxiliary deep generative model.
+//!
+//! Maaløe, Sønderby, Sønderby, Winther. *Auxiliary Deep Generative Models*. ICML 2016, arXiv:1602.05473. Equation numbers
+//! are the paper's.
+//!
+//! ```text
+//! generative   p(x, y, a, z) = p(y) p(z) p(a | x, y, z) p(x | y, z)      p(y) uniform, p(z) = 𝒩(0, I)
+//! inference    q(a, y, z | x) = q(a | x) q(y | a, x) q(z | a, x, y)
+//!
+//! (7)  f(x, y, a, z) = log p(x | y, z) + log p(y) + log p(z) + log p(a | x, y, z) − log q(a | x) − log q(z | a, x, y)
+//!      −𝓛(x, y) = E_q(a|x) E_q(z|a,x,y)[f]
+//! (8)  −𝓤(x)    = E_q(a|x) Σ_y q(y | a, x) (E_q(z|a,x,y)[f] − log q(y | a, x))
+//! (10) 𝓙        = Σ_(x,y) (𝓛(x, y) + α E_q(a|x)[−log q(y | a, x)]) + Σ_u 𝓤(u)
+//! ```
+//!
+//! a leaves p(x, y, z) as it is: integrated out, it makes q(z | x, y) a mixture, which is no longer Gaussian.
+
+use halfmoon_pool::encode::Layout;
+use serde::{Deserialize, Serialize};
+
+use super::auxiliary::{Auxiliary, AuxiliaryConfig, Path};
+use crate::model::{Makes, ModelConfig};
+use crate::noise::Noise;
+use crate::train::Plan;
+
+/// Hyper-parameters of ADGM.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AdgmConfig(pub AuxiliaryConfig);
+
+impl ModelConfig for AdgmConfig {
+    type Model = Auxiliary;
+    const NAME: &'static str = "adgm";
+    const ABOUT: &'static str = "m2 with an auxiliary variable, which lets the code of a row take any shape";
+    const PAPER: &'static str = "maaloe2016adgm";
+    const MAKES: Makes = Makes::InputsOfAClass;
+    const NEEDS_LABELS: bool = false;
+
+    fn plan() -> Plan {
+        AuxiliaryConfig::plan()
+    }
+
+    fn check(&self, layout: &Layout) -> Result<(), String> {
+        self.0.check(layout)
+    }
+
+    fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {
+        self.0.init(Path::Adgm, layout, classes, noise)
+    }
+}

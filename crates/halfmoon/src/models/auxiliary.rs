@@ -1,0 +1,425 @@
+//! What `adgm` and `sdgm` have in common: five networks, one bound. The equations stand in their files.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use halfmoon_pool::encode::Layout;
+use serde::{Deserialize, Serialize};
+
+use super::supervised::Net;
+use super::weights::{Instead, Preset};
+use crate::branches::{ClassSum, SumOverClasses};
+use crate::dist::{Categorical, Mixed, Normal, log_mean_exp, log_sum_exp};
+use crate::loss::Loss;
+use crate::model::{Batch, Classifier, Generate, LogDensity, Model};
+use crate::nets::Given::{self, At, Class, Pair, Row};
+use crate::nets::{Activation, CategoricalNet, ConvFeatures, ConvPicture, Hidden, MixedNet, Norm, NormalNet};
+use crate::noise::Noise;
+use crate::ops::{Index, pick};
+use crate::pairs::Pairs;
+use crate::train::{Decay, Plan};
+
+/// Hyper-parameters of `adgm` and `sdgm`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuxiliaryConfig {
+    /// Size of z. The paper's runs have 100.
+    pub latent: usize,
+    /// Size of a. The paper's runs have 100.
+    pub auxiliary: usize,
+    /// `mlp` for any rows. `conv` for pictures: what the networks see of x goes through convolutions that they have in
+    /// common, and p(x | …) ends with convolutions.
+    pub net: Net,
+    /// Outputs of each convolution of `conv`.
+    pub channels: Vec<usize>,
+    /// Widths of each network's hidden layers. The paper has two of 500.
+    pub hidden: Vec<usize>,
+    /// What stands between them. The paper has ReLU.
+    pub activation: Activation,
+    /// What comes before it. The paper has batch normalisation, whose statistics over rows under every class are those of
+    /// rows that are no data; layer normalisation knows no other row.
+    pub norm: Norm,
+    /// What the inference networks are given.
+    pub inference: Inference,
+    /// S: samples of a for each row of a step. The paper has 1 and 10, its program 5.
+    pub n_mc: usize,
+    /// Samples of a for each row that is asked about. The paper's program has 100. 0: none, but one answer at E[a | x].
+    pub n_mc_answer: usize,
+    /// Whose weights of the three terms.
+    pub preset: Preset,
+    /// How the sum over classes is made.
+    pub sum_over_classes: SumOverClasses,
+    /// Temperature of a relaxed sample.
+    pub temperature: f64,
+    /// An exact sum leaves out classes less likely than this. 1e-12 leaves out what `f32` loses anyway; more is another
+    /// bound, that of q(y | a, x) without these classes.
+    pub skip_below: f64,
+    /// Steps within which the weight of log p(a | …) − log q(a | x) − KL(z) rises to 1. The paper has one, its program none.
+    pub warm_up: u64,
+    /// Weight of KL(mean of q(y | a, x) over the unlabelled rows of a step ‖ p(y)), which keeps classes from swallowing one
+    /// another. The paper has none.
+    pub balance: f64,
+    /// Weight of the labelled bound, in place of the preset's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labelled: Option<f64>,
+    /// Weight of the unlabelled bound, in place of the preset's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabelled: Option<f64>,
+    /// Weight of the classification term, in place of the preset's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classify: Option<f64>,
+}
+
+impl Default for AuxiliaryConfig {
+    fn default() -> Self {
+        AuxiliaryConfig {
+            latent: 50,
+            auxiliary: 50,
+            net: Net::Mlp,
+            channels: vec![16, 32],
+            hidden: vec![300, 300],
+            activation: Activation::Relu,
+            norm: Norm::Layer,
+            inference: Inference::Chain,
+            n_mc: 1,
+            n_mc_answer: 0,
+            preset: Preset::Musyoku,
+            sum_over_classes: SumOverClasses::TopAndOne,
+            temperature: 0.66, // Maddison et al. 2017
+            skip_below: 1e-12,
+            warm_up: 0,
+            balance: 5.0,
+            labelled: Some(0.1),
+            unlabelled: None,
+            classify: Some(10.0),
+        }
+    }
+}
+
+impl AuxiliaryConfig {
+    pub(super) fn plan() -> Plan {
+        Plan {
+            steps: 20_000,
+            rate: 3e-3,
+            decay: Decay::Linear,
+            labelled_rows: 20,
+            unlabelled_rows: 180,
+            max_norm: 20.0,
+            binarise: true,
+            ..Plan::default()
+        }
+    }
+
+    pub(super) fn check(&self, layout: &Layout) -> Result<(), String> {
+        self.net.check(&self.hidden, &self.channels, layout)?;
+        let sizes = [("latent", self.latent), ("auxiliary", self.auxiliary), ("n_mc", self.n_mc)];
+        for (name, size) in sizes {
+            if size == 0 {
+                return Err(format!("`{name}` must be at least 1"));
+            }
+        }
+        if !self.balance.is_finite() || self.balance < 0.0 {
+            return Err("`balance` must be a weight of 0 or more".into());
+        }
+        self.class_sum().check()?;
+        self.instead().check()
+    }
+
+    pub(super) fn init(&self, path: Path, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {
+        let (c, m, k) = (classes, self.latent, self.auxiliary);
+        let shape = layout.image.filter(|_| self.net == Net::Conv);
+        let features = shape.map(|shape| ConvFeatures::new(shape, &self.channels, noise));
+        let d = features.as_ref().map_or(layout.width(), ConvFeatures::width);
+        let hidden = &Hidden { widths: &self.hidden, activation: self.activation, norm: self.norm };
+        let (q_y, q_z) = match self.inference {
+            Inference::Full => (&[k, d][..], &[k, c, d][..]),
+            Inference::Chain => (&[k][..], &[k, c][..]),
+        };
+        let (p_a, p_x) = match path {
+            Path::Adgm => (&[d, c, m][..], &[c, m][..]),
+            Path::Sdgm => (&[c, m][..], &[k, c, m][..]),
+        };
+        let p_x = match shape.map(|shape| ConvPicture::new(shape, &self.channels, noise)) {
+            Some(picture) => MixedNet::of_pictures(p_x, hidden, layout, picture, noise),
+            None => MixedNet::new(p_x, hidden, layout, noise),
+        };
+        Auxiliary {
+            features,
+            q_a: NormalNet::near_standard(&[d], hidden, k, noise),
+            q_y: CategoricalNet::new(q_y, hidden, c, noise),
+            q_z: NormalNet::near_standard(q_z, hidden, m, noise),
+            p_a: NormalNet::near_standard(p_a, hidden, k, noise),
+            p_x,
+            path,
+            classes,
+            config: self.clone(),
+        }
+    }
+
+    fn instead(&self) -> Instead {
+        Instead { labelled: self.labelled, unlabelled: self.unlabelled, classify: self.classify }
+    }
+
+    fn class_sum(&self) -> ClassSum {
+        ClassSum { how: self.sum_over_classes, temperature: self.temperature, skip_below: self.skip_below }
+    }
+}
+
+/// What q(y | …) and q(z | …) are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inference {
+    /// q(y | a, x) and q(z | a, x, y), as the paper has them.
+    Full,
+    /// q(y | a) and q(z | a, y): what they know of x they know from a, so that a has to carry it. Not the paper's; an upper
+    /// bound of the same kind, and the models are the same.
+    Chain,
+}
+
+/// What makes a and x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// p(a | x, y, z) p(x | y, z)
+    Adgm,
+    /// p(a | y, z) p(x | a, y, z)
+    Sdgm,
+}
+
+/// The five networks.
+#[derive(Module, Debug)]
+pub struct Auxiliary {
+    features: Option<ConvFeatures>, // what the networks see in the place of x
+    q_a: NormalNet,                 // q(a | x)
+    q_y: CategoricalNet,            // q(y | a, x)
+    q_z: NormalNet,                 // q(z | a, x, y)
+    p_a: NormalNet,                 // p(a | x, y, z) or p(a | y, z)
+    p_x: MixedNet,                  // p(x | y, z) or p(x | a, y, z)
+    #[module(skip)]
+    path: Path,
+    #[module(skip)]
+    classes: usize,
+    #[module(skip)]
+    config: AuxiliaryConfig,
+}
+
+/// Samples of a: S of the first row, then S of the next. Every class of a row sees the same ones.
+pub struct Draws {
+    seen: Tensor<2>,  // what the networks see of each row: [r, d]
+    row: Index,       // for each draw its row: [r S]
+    a: Tensor<2>,     // [r S, k]
+    log_q: Tensor<1>, // log q(a | x): [r S]
+    q_y: Categorical, // q(y | a, x): [r S, c]
+}
+
+impl Draws {
+    /// The samples: `[r S, k]`.
+    pub fn a(&self) -> &Tensor<2> {
+        &self.a
+    }
+
+    /// q(y | a, x) of each: `[r S, c]`.
+    pub fn q_y(&self) -> &Categorical {
+        &self.q_y
+    }
+}
+
+/// The generative side of each pair, and the posterior of z that it was sampled from.
+struct Sides<'a> {
+    q_z: Normal,
+    z: Tensor<2>,
+    p_a: Normal,
+    p_x: Mixed<'a>,
+    row: Index, // for each pair its row
+}
+
+impl Auxiliary {
+    /// S = `samples` draws of a for each row `[r, d]`, and what they say of the class.
+    pub fn draw(&self, x: &Tensor<2>, samples: usize, noise: &mut Noise) -> Draws {
+        let rows = x.dims()[0];
+        let row: Index = repeat(0..u32::try_from(rows).expect("few rows"), samples);
+        let seen = self.seen(x);
+        let q_a = bounded(self.q_a.of(&seen));
+        let q_a = Normal { mean: pick(q_a.mean, Some(&row)), log_var: pick(q_a.log_var, Some(&row)) };
+        let a = q_a.rsample(noise);
+        let q_y = self.q_y(&Pairs::alone(rows * samples), Pair(&a), At(&seen, &row));
+        Draws { seen, row, log_q: q_a.log_prob(&a), a, q_y }
+    }
+
+    /// A lower bound on log p(x, y), f of the paper's equations for each pair of a draw and whatever stands for its class:
+    /// `[p]`. KL(q(z) ‖ p(z)) is exact, all else sampled.
+    pub fn bound(
+        &self,
+        x: &Tensor<2>,
+        draws: &Draws,
+        pairs: &Pairs,
+        y: Given,
+        kl_weight: f64,
+        noise: &mut Noise,
+    ) -> Tensor<1> {
+        let Sides { q_z, p_a, p_x, row, .. } = self.sides(draws, pairs, y, noise);
+        let kl = q_z.kl_to_standard() + log_ratio(draws, pairs, &p_a);
+        let kl = if kl_weight < 1.0 { kl * kl_weight } else { kl };
+        p_x.log_prob(x, Some(&row)) + self.log_p_y() - kl
+    }
+
+    fn sides(&self, draws: &Draws, pairs: &Pairs, y: Given, noise: &mut Noise) -> Sides<'_> {
+        let row: Index = pairs.row().iter().map(|&draw| draws.row[draw as usize]).collect();
+        let (a, x) = (Row(&draws.a), At(&draws.seen, &row));
+        let q_z = bounded(self.q_z(pairs, a, y, x));
+        let z = q_z.rsample_by_row(pairs, noise);
+        let (p_a, p_x) = match self.path {
+            Path::Adgm => (self.p_a.given(pairs, [x, y, Pair(&z)]), self.p_x.given(pairs, [y, Pair(&z)])),
+            Path::Sdgm => (self.p_a.given(pairs, [y, Pair(&z)]), self.p_x.given(pairs, [a, y, Pair(&z)])),
+        };
+        Sides { q_z, z, p_a: bounded(p_a), p_x, row }
+    }
+
+    fn log_p_y(&self) -> f64 {
+        -(self.classes as f64).ln()
+    }
+
+    /// What the networks see of rows x.
+    fn seen(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.features.as_ref().map_or_else(|| x.clone(), |features| features.of(x))
+    }
+
+    /// q(y | a, x), or without x.
+    fn q_y(&self, pairs: &Pairs, a: Given, x: Given) -> Categorical {
+        match self.config.inference {
+            Inference::Full => self.q_y.given(pairs, [a, x]),
+            Inference::Chain => self.q_y.given(pairs, [a]),
+        }
+    }
+
+    /// q(z | a, x, y), or without x.
+    fn q_z(&self, pairs: &Pairs, a: Given, y: Given, x: Given) -> Normal {
+        match self.config.inference {
+            Inference::Full => self.q_z.given(pairs, [a, y, x]),
+            Inference::Chain => self.q_z.given(pairs, [a, y]),
+        }
+    }
+
+    /// Of q(y | a, x), for a row of a and one of x each.
+    fn logits(&self, seen: &Tensor<2>, a: &Tensor<2>) -> Tensor<2> {
+        self.q_y(&Pairs::alone(seen.dims()[0]), Pair(a), Pair(seen)).logits
+    }
+}
+
+/// log q(a | x) − log p(a | …) of each pair: `[p]`.
+fn log_ratio(draws: &Draws, pairs: &Pairs, p_a: &Normal) -> Tensor<1> {
+    let a = pick(draws.a.clone(), Some(pairs.row()));
+    let log_q: Tensor<2> = draws.log_q.clone().unsqueeze_dim(1);
+    pick(log_q, Some(pairs.row())).squeeze_dim::<1>(1) - p_a.log_prob(&a)
+}
+
+/// Each of these `times` times.
+fn repeat(each: impl Iterator<Item = u32>, times: usize) -> Index {
+    each.flat_map(|one| std::iter::repeat_n(one, times)).collect()
+}
+
+/// The distribution with ln σ² within [−8, 4]. q(a | x) and p(a | …) may shrink together at no cost, until `f32` ends.
+fn bounded(Normal { mean, log_var }: Normal) -> Normal {
+    Normal { mean, log_var: log_var.clamp(-8.0, 4.0) }
+}
+
+impl Model for Auxiliary {
+    type Memory = ();
+
+    fn loss(&self, batch: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
+        let Batch { x, y, u, counts, moment } = batch;
+        let weights = self.config.instead().of(self.config.preset.weights(*counts));
+        let kl_weight = moment.warm_up(self.config.warm_up);
+        let samples = self.config.n_mc;
+        let rows = Tensor::cat(vec![x.clone(), u.clone()], 0);
+        let draws = self.draw(&rows, samples, noise);
+        let y = repeat(y.iter().copied(), samples);
+        let (labelled, all) = (y.len(), draws.row.len());
+        let logits = |draws: &Draws, of| Categorical { logits: draws.q_y.logits.clone().slice_dim(0, of) };
+        let q_y = (all > labelled).then(|| logits(&draws, labelled..all));
+        let branches = self.config.class_sum().branches(&y, self.classes, q_y.as_ref(), noise);
+        let bound = self.bound(&rows, &draws, branches.pairs(), branches.class(), kl_weight, noise);
+        let (elbo_xy, elbo_x) = branches.gather(bound);
+        let loss = weights.loss(elbo_x, (labelled > 0).then(|| (elbo_xy, logits(&draws, 0..labelled).log_prob(&y))));
+        match q_y {
+            Some(q_y) if self.config.balance > 0.0 => loss.weigh("balance", self.config.balance, q_y.imbalance()),
+            _ => loss,
+        }
+    }
+}
+
+impl Classifier for Auxiliary {
+    /// At a = E[a | x].
+    fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
+        let seen = self.seen(x);
+        self.logits(&seen, &self.q_a.of(&seen).mean)
+    }
+
+    fn draws(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<3> {
+        if self.config.n_mc_answer == 0 {
+            return self.classify(x).unsqueeze_dim(1);
+        }
+        let seen = self.seen(x);
+        let q_a = bounded(self.q_a.of(&seen));
+        let logits = (0..self.config.n_mc_answer).map(|_| self.logits(&seen, &q_a.rsample(noise)).unsqueeze_dim(1));
+        Tensor::cat(logits.collect(), 1)
+    }
+
+    fn as_log_density(&self) -> Option<&dyn LogDensity> {
+        Some(self)
+    }
+
+    fn as_generate(&self) -> Option<&dyn Generate> {
+        Some(self)
+    }
+}
+
+impl LogDensity for Auxiliary {
+    /// The bound on log p(x, ŷ) for one a and its likeliest class ŷ: a lower bound on log p(x) as well.
+    fn log_density(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<1> {
+        let draws = self.draw(x, 1, noise);
+        let pairs = Pairs::own(&draws.q_y.mode());
+        self.bound(x, &draws, &pairs, Class, 1.0, noise)
+    }
+
+    /// Importance sampling for a and, under every class, z; the classes are summed exactly.
+    fn importance_bound(&self, x: &Tensor<2>, samples: usize, noise: &mut Noise) -> Option<Tensor<1>> {
+        let n = x.dims()[0];
+        let pairs = Pairs::every_class(n, self.classes);
+        let log_weights = (0..samples).map(|_| {
+            let draws = self.draw(x, 1, noise);
+            let Sides { q_z, z, p_a, p_x, row } = self.sides(&draws, &pairs, Class, noise);
+            let log_weight = p_x.log_prob(x, Some(&row)) + self.log_p_y() - log_ratio(&draws, &pairs, &p_a)
+                + Normal::standard_log_prob(&z)
+                - q_z.log_prob(&z);
+            log_sum_exp(log_weight.reshape([n, self.classes]))
+        });
+        Some(log_mean_exp(log_weights))
+    }
+}
+
+impl Generate for Auxiliary {
+    fn latent(&self) -> usize {
+        self.config.latent
+    }
+
+    fn knows_classes(&self) -> bool {
+        true
+    }
+
+    /// At a = E[a | x].
+    fn encode(&self, x: &Tensor<2>, y: &Index) -> Tensor<2> {
+        let seen = self.seen(x);
+        self.q_z(&Pairs::own(y), Row(&self.q_a.of(&seen).mean), Class, Row(&seen)).mean
+    }
+
+    /// Where x depends on a, at a = E[a | y, z].
+    fn decode(&self, z: &Tensor<2>, y: &Index) -> Tensor<2> {
+        let pairs = Pairs::own(y);
+        match self.path {
+            Path::Adgm => self.p_x.given(&pairs, [Class, Pair(z)]).mean(),
+            Path::Sdgm => {
+                let a = self.p_a.given(&pairs, [Class, Pair(z)]).mean;
+                self.p_x.given(&pairs, [Row(&a), Class, Pair(z)]).mean()
+            }
+        }
+    }
+}
