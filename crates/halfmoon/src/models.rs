@@ -13,6 +13,7 @@ macro_rules! registry {
     };
 }
 
+mod batch_norm;
 mod cae;
 mod classical;
 mod label_propagation;
@@ -25,7 +26,9 @@ mod self_training;
 mod supervised;
 mod tsvm;
 mod vae;
+mod vat;
 
+pub use batch_norm::{Moments, Path};
 pub use cae::{Cae, CaeConfig};
 pub use m1::{Head, M1Config};
 pub use m1m2::{M1M2, M1M2Config};
@@ -34,6 +37,7 @@ pub use mtc::{Mtc, MtcConfig};
 pub use self_training::{Rule, SelfTraining};
 pub use supervised::{Net, Supervised, SupervisedConfig};
 pub use vae::Vae;
+pub use vat::{Vat, VatConfig, steepest};
 
 use halfmoon_classical::{LabelPropagation, LabelSpreading, Tsvm};
 
@@ -41,7 +45,7 @@ use crate::fit::{Entry, entry, learner};
 use crate::model::ModelConfig;
 
 registry! {
-    optimised: M2Config, SupervisedConfig, M1M2Config, CaeConfig, MtcConfig;
+    optimised: M2Config, SupervisedConfig, M1M2Config, CaeConfig, MtcConfig, VatConfig;
     others: M1Config, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
 }
 

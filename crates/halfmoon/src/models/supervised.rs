@@ -42,6 +42,18 @@ pub enum Net {
     Conv,
 }
 
+impl Net {
+    /// Says what is wrong with the settings of a network of this kind.
+    pub(super) fn check(self, hidden: &[usize], channels: &[usize], layout: &Layout) -> Result<(), String> {
+        super::check_hidden("hidden", hidden)?;
+        if self == Net::Conv {
+            super::check_hidden("channels", channels)?;
+            layout.image.ok_or("`net = \"conv\"` needs pictures; this data has columns: use `mlp`")?;
+        }
+        Ok(())
+    }
+}
+
 impl Default for SupervisedConfig {
     fn default() -> Self {
         SupervisedConfig { net: Net::Mlp, hidden: vec![500], activation: Activation::Relu, channels: vec![16, 32] }
@@ -67,12 +79,7 @@ impl ModelConfig for SupervisedConfig {
     }
 
     fn check(&self, layout: &Layout) -> Result<(), String> {
-        super::check_hidden("hidden", &self.hidden)?;
-        if self.net == Net::Conv {
-            super::check_hidden("channels", &self.channels)?;
-            layout.image.ok_or("`net = \"conv\"` needs pictures; this data has columns: use `mlp`")?;
-        }
-        Ok(())
+        self.net.check(&self.hidden, &self.channels, layout)
     }
 
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Supervised {

@@ -14,3 +14,4 @@ mod ops;
 mod savings;
 mod support;
 mod vae;
+mod vat;
