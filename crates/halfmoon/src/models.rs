@@ -18,6 +18,7 @@ mod cae;
 mod classical;
 mod label_propagation;
 mod label_spreading;
+mod ladder;
 mod m1;
 mod m1m2;
 mod m2;
@@ -30,6 +31,7 @@ mod vat;
 
 pub use batch_norm::{Moments, Path};
 pub use cae::{Cae, CaeConfig};
+pub use ladder::{Denoiser, Ladder, LadderConfig};
 pub use m1::{Head, M1Config};
 pub use m1m2::{M1M2, M1M2Config};
 pub use m2::{M2, M2Config, Preset, SumOverClasses, Weights, elbo_x};
@@ -45,7 +47,7 @@ use crate::fit::{Entry, entry, learner};
 use crate::model::ModelConfig;
 
 registry! {
-    optimised: M2Config, SupervisedConfig, M1M2Config, CaeConfig, MtcConfig, VatConfig;
+    optimised: M2Config, SupervisedConfig, M1M2Config, CaeConfig, MtcConfig, VatConfig, LadderConfig;
     others: M1Config, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
 }
 

@@ -47,6 +47,8 @@ fn small<C: ModelConfig>() -> C {
         // `vat.rs` holds them fixed.
         ("smoothness", "0"),
         ("entropy", "1"),
+        // A thousandfold term would leave too few digits for the difference.
+        ("denoise", "[2.0, 1.0, 0.5]"),
         ("top.hidden", "[7, 5]"),
         ("top.activation", "softplus"),
         ("top.latent", "3"),

@@ -10,6 +10,7 @@ mod digits;
 mod exact;
 mod golden;
 mod gradients;
+mod ladder;
 mod ops;
 mod savings;
 mod support;
