@@ -21,7 +21,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use halfmoon::branches::SumOverClasses;
 use halfmoon::dist::Categorical;
 use halfmoon::model::{Batch, Counts, Model, ModelConfig, Moment};
-use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, M2Config, Path, Preset, SdgmConfig};
+use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, M2Config, Preset, SdgmConfig, Structure};
 use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, Norm, NormalNet, WideResNet, WideResNetConfig};
 use halfmoon::noise::Noise;
 use halfmoon::ops::{Adam, Index, count_macs, in_pool, linear, without_kernels};
@@ -106,8 +106,8 @@ fn workload(name: &str) -> Option<Workload> {
                 name.split('-').skip(1).take_while(|part| *part != rows).map(|width| width.parse().ok()).collect();
             Some(m2(hidden?, labelled.parse().ok()?, unlabelled.parse().ok()?, &device))
         }
-        ["adgm", samples, how] => auxiliary(Path::Adgm, samples.parse().ok()?, how, &device),
-        ["sdgm", samples, how] => auxiliary(Path::Sdgm, samples.parse().ok()?, how, &device),
+        ["adgm", samples, how] => auxiliary(Structure::Adgm, samples.parse().ok()?, how, &device),
+        ["sdgm", samples, how] => auxiliary(Structure::Sdgm, samples.parse().ok()?, how, &device),
         ["wrn", "forward"] => {
             let (model, x, _) = wide_resnet(&device);
             let (model, x) = (model.valid(), x.inner());
@@ -172,7 +172,7 @@ fn m2(hidden: Vec<usize>, labelled: usize, unlabelled: usize, device: &Device) -
 
 /// The sizes of Maaløe et al. (2016), without normalisation, 100 + 100 rows: `how` is `all` for the sum over all classes,
 /// `live` for those that a sure classifier leaves, `two` for the likeliest and one drawn.
-fn auxiliary(path: Path, samples: usize, how: &str, device: &Device) -> Option<Workload> {
+fn auxiliary(structure: Structure, samples: usize, how: &str, device: &Device) -> Option<Workload> {
     let (sum_over_classes, skip_below) = match how {
         "all" => (SumOverClasses::Exact, 0.0),
         "live" => (SumOverClasses::Exact, 1e-12),
@@ -195,9 +195,9 @@ fn auxiliary(path: Path, samples: usize, how: &str, device: &Device) -> Option<W
         ..AuxiliaryConfig::default()
     };
     let noise = &mut Noise::new(1, 0, device);
-    let model = match path {
-        Path::Adgm => AdgmConfig(config).init(&pixels(), CLASSES, noise),
-        Path::Sdgm => SdgmConfig(config).init(&pixels(), CLASSES, noise),
+    let model = match structure {
+        Structure::Adgm => AdgmConfig(config).init(&pixels(), CLASSES, noise),
+        Structure::Sdgm => SdgmConfig(config).init(&pixels(), CLASSES, noise),
     };
     let model = if how == "live" { sure(model) } else { model };
     Some(steps_of(model, 100, 100, device))

@@ -116,6 +116,12 @@ impl Categorical {
         softmax((self.logits.clone() + gumbel) / temperature, 1)
     }
 
+    /// KL(self ‖ other): `[n]`.
+    pub fn kl(&self, other: &Categorical) -> Tensor<1> {
+        let log_probs = self.log_probs();
+        row_sum(log_probs.clone().exp() * (log_probs - other.log_probs()))
+    }
+
     /// The likeliest class of each row: `[n]`.
     pub fn mode(&self) -> Index {
         let likeliest: Tensor<2, Int> = self.logits.clone().argmax(1);

@@ -15,10 +15,12 @@ macro_rules! registry {
 
 mod adgm;
 mod auxiliary;
+mod batch_norm;
 mod cae;
 mod classical;
 mod label_propagation;
 mod label_spreading;
+mod ladder;
 mod m1;
 mod m1m2;
 mod m2;
@@ -28,11 +30,14 @@ mod self_training;
 mod supervised;
 mod tsvm;
 mod vae;
+mod vat;
 mod weights;
 
 pub use adgm::AdgmConfig;
-pub use auxiliary::{Auxiliary, AuxiliaryConfig, Draws, Inference, Path};
+pub use auxiliary::{Auxiliary, AuxiliaryConfig, Draws, Inference, Structure};
+pub use batch_norm::{Moments, Path};
 pub use cae::{Cae, CaeConfig};
+pub use ladder::{Denoiser, Ladder, LadderConfig};
 pub use m1::{Head, M1Config};
 pub use m1m2::{M1M2, M1M2Config};
 pub use m2::{M2, M2Config};
@@ -41,6 +46,7 @@ pub use sdgm::SdgmConfig;
 pub use self_training::{Rule, SelfTraining};
 pub use supervised::{Net, Supervised, SupervisedConfig};
 pub use vae::Vae;
+pub use vat::{Vat, VatConfig, steepest};
 pub use weights::{Instead, Preset, Weights};
 
 use halfmoon_classical::{LabelPropagation, LabelSpreading, Tsvm};
@@ -49,7 +55,7 @@ use crate::fit::{Entry, entry, learner};
 use crate::model::ModelConfig;
 
 registry! {
-    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, CaeConfig, MtcConfig;
+    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, VatConfig, LadderConfig, CaeConfig, MtcConfig;
     others: M1Config, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
 }
 

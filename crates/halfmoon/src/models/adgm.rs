@@ -18,7 +18,7 @@
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
-use super::auxiliary::{Auxiliary, AuxiliaryConfig, Path};
+use super::auxiliary::{Auxiliary, AuxiliaryConfig, Structure};
 use crate::model::{Makes, ModelConfig};
 use crate::noise::Noise;
 use crate::train::Plan;
@@ -45,6 +45,6 @@ impl ModelConfig for AdgmConfig {
     }
 
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {
-        self.0.init(Path::Adgm, layout, classes, noise)
+        self.0.init(Structure::Adgm, layout, classes, noise)
     }
 }

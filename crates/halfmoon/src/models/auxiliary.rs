@@ -124,7 +124,7 @@ impl AuxiliaryConfig {
         self.instead().check()
     }
 
-    pub(super) fn init(&self, path: Path, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {
+    pub(super) fn init(&self, structure: Structure, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {
         let (c, m, k) = (classes, self.latent, self.auxiliary);
         let shape = layout.image.filter(|_| self.net == Net::Conv);
         let features = shape.map(|shape| ConvFeatures::new(shape, &self.channels, noise));
@@ -134,9 +134,9 @@ impl AuxiliaryConfig {
             Inference::Full => (&[k, d][..], &[k, c, d][..]),
             Inference::Chain => (&[k][..], &[k, c][..]),
         };
-        let (p_a, p_x) = match path {
-            Path::Adgm => (&[d, c, m][..], &[c, m][..]),
-            Path::Sdgm => (&[c, m][..], &[k, c, m][..]),
+        let (p_a, p_x) = match structure {
+            Structure::Adgm => (&[d, c, m][..], &[c, m][..]),
+            Structure::Sdgm => (&[c, m][..], &[k, c, m][..]),
         };
         let p_x = match shape.map(|shape| ConvPicture::new(shape, &self.channels, noise)) {
             Some(picture) => MixedNet::of_pictures(p_x, hidden, layout, picture, noise),
@@ -149,7 +149,7 @@ impl AuxiliaryConfig {
             q_z: NormalNet::near_standard(q_z, hidden, m, noise),
             p_a: NormalNet::near_standard(p_a, hidden, k, noise),
             p_x,
-            path,
+            structure,
             classes,
             config: self.clone(),
         }
@@ -177,7 +177,7 @@ pub enum Inference {
 
 /// What makes a and x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Path {
+pub enum Structure {
     /// p(a | x, y, z) p(x | y, z)
     Adgm,
     /// p(a | y, z) p(x | a, y, z)
@@ -194,7 +194,7 @@ pub struct Auxiliary {
     p_a: NormalNet,                 // p(a | x, y, z) or p(a | y, z)
     p_x: MixedNet,                  // p(x | y, z) or p(x | a, y, z)
     #[module(skip)]
-    path: Path,
+    structure: Structure,
     #[module(skip)]
     classes: usize,
     #[module(skip)]
@@ -266,9 +266,9 @@ impl Auxiliary {
         let (a, x) = (Row(&draws.a), At(&draws.seen, &row));
         let q_z = bounded(self.q_z(pairs, a, y, x));
         let z = q_z.rsample_by_row(pairs, noise);
-        let (p_a, p_x) = match self.path {
-            Path::Adgm => (self.p_a.given(pairs, [x, y, Pair(&z)]), self.p_x.given(pairs, [y, Pair(&z)])),
-            Path::Sdgm => (self.p_a.given(pairs, [y, Pair(&z)]), self.p_x.given(pairs, [a, y, Pair(&z)])),
+        let (p_a, p_x) = match self.structure {
+            Structure::Adgm => (self.p_a.given(pairs, [x, y, Pair(&z)]), self.p_x.given(pairs, [y, Pair(&z)])),
+            Structure::Sdgm => (self.p_a.given(pairs, [y, Pair(&z)]), self.p_x.given(pairs, [a, y, Pair(&z)])),
         };
         Sides { q_z, z, p_a: bounded(p_a), p_x, row }
     }
@@ -414,9 +414,9 @@ impl Generate for Auxiliary {
     /// Where x depends on a, at a = E[a | y, z].
     fn decode(&self, z: &Tensor<2>, y: &Index) -> Tensor<2> {
         let pairs = Pairs::own(y);
-        match self.path {
-            Path::Adgm => self.p_x.given(&pairs, [Class, Pair(z)]).mean(),
-            Path::Sdgm => {
+        match self.structure {
+            Structure::Adgm => self.p_x.given(&pairs, [Class, Pair(z)]).mean(),
+            Structure::Sdgm => {
                 let a = self.p_a.given(&pairs, [Class, Pair(z)]).mean;
                 self.p_x.given(&pairs, [Row(&a), Class, Pair(z)]).mean()
             }

@@ -16,7 +16,7 @@
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
-use super::auxiliary::{Auxiliary, AuxiliaryConfig, Path};
+use super::auxiliary::{Auxiliary, AuxiliaryConfig, Structure};
 use crate::model::{Makes, ModelConfig};
 use crate::noise::Noise;
 use crate::train::Plan;
@@ -43,6 +43,6 @@ impl ModelConfig for SdgmConfig {
     }
 
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {
-        self.0.init(Path::Sdgm, layout, classes, noise)
+        self.0.init(Structure::Sdgm, layout, classes, noise)
     }
 }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 use halfmoon::branches::SumOverClasses;
 use halfmoon::model::{Batch, Classifier, Counts, LogDensity, Model, ModelConfig, Moment};
-use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, Path, SdgmConfig};
+use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, SdgmConfig, Structure};
 use halfmoon::nets::{Activation, Given, Norm};
 use halfmoon::noise::Noise;
 use halfmoon::pairs::Pairs;
@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::support::{assert_close, device, matrix, numbers, with_parameters};
 
-const BOTH: [Path; 2] = [Path::Adgm, Path::Sdgm];
+const BOTH: [Structure; 2] = [Structure::Adgm, Structure::Sdgm];
 
 const CLASSES: usize = 3;
 const Z: usize = 3;
@@ -31,19 +31,19 @@ fn config() -> AuxiliaryConfig {
     }
 }
 
-fn init(path: Path, config: AuxiliaryConfig, layout: &Layout, classes: usize) -> Auxiliary {
+fn init(structure: Structure, config: AuxiliaryConfig, layout: &Layout, classes: usize) -> Auxiliary {
     let noise = &mut Noise::new(3, 0, &device());
-    match path {
-        Path::Adgm => AdgmConfig(config).init(layout, classes, noise),
-        Path::Sdgm => SdgmConfig(config).init(layout, classes, noise),
+    match structure {
+        Structure::Adgm => AdgmConfig(config).init(layout, classes, noise),
+        Structure::Sdgm => SdgmConfig(config).init(layout, classes, noise),
     }
 }
 
 /// With weights that are not near zero anywhere, in f64.
-fn model(path: Path, config: AuxiliaryConfig) -> Auxiliary {
+fn model(structure: Structure, config: AuxiliaryConfig) -> Auxiliary {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let layout = Layout { numeric: 0, yes_no: 6, categories: vec![], image: None };
-    let model = init(path, config, &layout, CLASSES);
+    let model = init(structure, config, &layout, CLASSES);
     with_parameters(model, |_, numbers| numbers.iter().map(|_| rng.random_range(-0.6..0.6)).collect())
 }
 
@@ -75,7 +75,7 @@ fn total(model: &Auxiliary, batch: &Batch, noise: Vec<f64>) -> f64 {
 
 #[test]
 fn where_p_of_a_is_q_of_a_nothing_is_left_of_a_in_the_bound() {
-    let model = model(Path::Adgm, config());
+    let model = model(Structure::Adgm, config());
     let own = crate::support::parameters(&model);
     let forced = with_parameters(model.clone(), |name, numbers| match name.strip_prefix("p_a.") {
         Some("trunk.first.weights.0") => own["q_a.trunk.first.weights.0"].clone(),
@@ -104,10 +104,12 @@ fn classes_may_be_numbered_in_any_order() {
     // Class c becomes class to[c].
     let to = [2usize, 0, 1];
     let noise = || [draw(7 * A, 5), draw(7 * Z, 6)].concat();
-    for path in BOTH {
-        let model = model(path, config());
-        let classes_of_p_a = if path == Path::Adgm { "p_a.trunk.first.weights.1" } else { "p_a.trunk.first.weights.0" };
-        let classes_of_p_x = if path == Path::Adgm { "p_x.trunk.first.weights.0" } else { "p_x.trunk.first.weights.1" };
+    for structure in BOTH {
+        let model = model(structure, config());
+        let classes_of_p_a =
+            if structure == Structure::Adgm { "p_a.trunk.first.weights.1" } else { "p_a.trunk.first.weights.0" };
+        let classes_of_p_x =
+            if structure == Structure::Adgm { "p_x.trunk.first.weights.0" } else { "p_x.trunk.first.weights.1" };
         let renamed = with_parameters(model.clone(), |name, numbers| {
             let mut moved = numbers.clone();
             if ["q_z.trunk.first.weights.1", classes_of_p_a, classes_of_p_x].contains(&name) {
@@ -134,8 +136,8 @@ fn classes_may_be_numbered_in_any_order() {
 #[test]
 fn several_samples_are_the_mean_of_single_ones_and_every_class_of_a_row_sees_the_same_a() {
     let (samples, labelled, unlabelled) = (3, 4, 3);
-    for path in BOTH {
-        let of = |n_mc| model(path, AuxiliaryConfig { n_mc, ..config() });
+    for structure in BOTH {
+        let of = |n_mc| model(structure, AuxiliaryConfig { n_mc, ..config() });
         // A row's samples one after the other. No more is drawn than one a for each row and sample, so that all classes
         // must share it, and one noise for z.
         let a = draw((labelled + unlabelled) * samples * A, 5);
@@ -159,7 +161,7 @@ fn several_samples_are_the_mean_of_single_ones_and_every_class_of_a_row_sees_the
 /// SDGM: a ~ 𝒩(0.8 z − 0.1, 0.4), x ~ 𝒩(0.6 a + 1.5 z + 0.2, 0.5).
 /// Networks without activation make any linear function: what is known of the parts, by hand.
 struct Known {
-    path: Path,
+    structure: Structure,
 }
 
 impl Known {
@@ -168,12 +170,12 @@ impl Known {
         // Each variable as a sum of independent standard normals (z's, a's, x's own) and a constant.
         let (sd_a, sd_x) = (0.4f64.sqrt(), 0.5f64.sqrt());
         let z = ([1.0, 0.0, 0.0], 0.0);
-        let (a, x) = match self.path {
-            Path::Adgm => {
+        let (a, x) = match self.structure {
+            Structure::Adgm => {
                 let x = ([1.5, 0.0, sd_x], 0.2);
                 (([0.8 + 0.3 * 1.5, sd_a, 0.3 * sd_x], 0.3 * 0.2 - 0.1), x)
             }
-            Path::Sdgm => {
+            Structure::Sdgm => {
                 let a = ([0.8, sd_a, 0.0], -0.1);
                 (a, ([0.6 * 0.8 + 1.5, 0.6 * sd_a, sd_x], 0.6 * -0.1 + 0.2))
             }
@@ -213,8 +215,8 @@ impl Known {
         };
         let layout = Layout { numeric: 1, yes_no: 0, categories: vec![], image: None };
         let ([a_by_x, a_mean, a_variance], [z_by_a, z_by_x, z_mean, z_variance]) = self.posteriors();
-        with_parameters(init(self.path, config, &layout, 1), |name, _| {
-            let exact = match (name, self.path) {
+        with_parameters(init(self.structure, config, &layout, 1), |name, _| {
+            let exact = match (name, self.structure) {
                 ("q_a.trunk.first.weights.0", _) => a_by_x,
                 ("q_a.mean.bias", _) => a_mean,
                 ("q_a.log_var.bias", _) => a_variance.ln(),
@@ -222,12 +224,12 @@ impl Known {
                 ("q_z.trunk.first.weights.2", _) => z_by_x,
                 ("q_z.mean.bias", _) => z_mean,
                 ("q_z.log_var.bias", _) => z_variance.ln(),
-                ("p_a.trunk.first.weights.0", Path::Adgm) => 0.3,
-                ("p_a.trunk.first.weights.2", Path::Adgm) | ("p_a.trunk.first.weights.1", Path::Sdgm) => 0.8,
+                ("p_a.trunk.first.weights.0", Structure::Adgm) => 0.3,
+                ("p_a.trunk.first.weights.2", Structure::Adgm) | ("p_a.trunk.first.weights.1", Structure::Sdgm) => 0.8,
                 ("p_a.mean.bias", _) => -0.1,
                 ("p_a.log_var.bias", _) => 0.4f64.ln(),
-                ("p_x.trunk.first.weights.0", Path::Sdgm) => 0.6,
-                ("p_x.trunk.first.weights.1", Path::Adgm) | ("p_x.trunk.first.weights.2", Path::Sdgm) => 1.5,
+                ("p_x.trunk.first.weights.0", Structure::Sdgm) => 0.6,
+                ("p_x.trunk.first.weights.1", Structure::Adgm) | ("p_x.trunk.first.weights.2", Structure::Sdgm) => 1.5,
                 ("p_x.out.bias", _) => 0.2,
                 ("p_x.log_var", _) => 0.5f64.ln(),
                 _ if name.ends_with("mean.weight") || name == "p_x.out.weight" => 1.0,
@@ -240,8 +242,8 @@ impl Known {
 
 #[test]
 fn the_bound_is_log_p_x_where_every_conditional_is_exact_and_lower_anywhere_else() {
-    for path in BOTH {
-        let known = Known { path };
+    for structure in BOTH {
+        let known = Known { structure };
         let x = 0.7;
         let bound = |model: &Auxiliary| {
             let x = matrix([[x]], &device());
@@ -262,7 +264,7 @@ fn the_bound_is_log_p_x_where_every_conditional_is_exact_and_lower_anywhere_else
         for name in ["q_a.mean.bias", "q_a.log_var.bias", "q_a.trunk.first.weights.0", "q_z.mean.bias"] {
             for by in [-0.2, 0.2] {
                 let off = bound(&known.model(Some((name, by))));
-                assert!(off < known.log_p_x(x) - 1e-4, "{path:?}: {off} with {name} off by {by}");
+                assert!(off < known.log_p_x(x) - 1e-4, "{structure:?}: {off} with {name} off by {by}");
             }
         }
     }
@@ -271,7 +273,7 @@ fn the_bound_is_log_p_x_where_every_conditional_is_exact_and_lower_anywhere_else
 #[test]
 fn an_answer_is_made_of_draws_and_sharpens_with_none_of_them() {
     let model = init(
-        Path::Sdgm,
+        Structure::Sdgm,
         AuxiliaryConfig { n_mc_answer: 4, ..config() },
         &Layout { numeric: 6, yes_no: 0, categories: vec![], image: None },
         CLASSES,

@@ -9,7 +9,9 @@ use burn::tensor::{DType, Tensor, TensorData};
 use halfmoon::branches::{SumOverClasses, elbo_x};
 use halfmoon::dist::{Categorical, Normal};
 use halfmoon::model::{Batch, Counts, Model, ModelConfig, Moment};
-use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, M2, M2Config, Path, Preset, SdgmConfig};
+use halfmoon::models::{
+    AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, M2, M2Config, Preset, SdgmConfig, Structure,
+};
 use halfmoon::nets::Given::{Class, Pair, Row};
 use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, Norm, NormalNet};
 use halfmoon::noise::Noise;
@@ -235,7 +237,7 @@ fn the_top_of_m1_m2_costs_what_the_table_says() {
 /// for the classification term.
 fn repeated_auxiliary(
     naive: &Naive,
-    path: Path,
+    structure: Structure,
     Batch { x, y, u, .. }: &Batch,
     samples: usize,
     [of_a, of_z]: [Tensor<2>; 2],
@@ -259,12 +261,12 @@ fn repeated_auxiliary(
         let (log_q_a, a) = a(x, of_a);
         let q_z = naive.normal("q_z", vec![a.clone(), y.clone(), x.clone()]);
         let z = rsample(q_z.mean.clone(), q_z.log_var.clone(), of_z);
-        let (p_a, log_p_x) = match path {
-            Path::Adgm => {
+        let (p_a, log_p_x) = match structure {
+            Structure::Adgm => {
                 let p_a = naive.normal("p_a", vec![x.clone(), y.clone(), z.clone()]);
                 (p_a, naive.bernoulli(vec![y, z], x))
             }
-            Path::Sdgm => {
+            Structure::Sdgm => {
                 let p_a = naive.normal("p_a", vec![y.clone(), z.clone()]);
                 (p_a, naive.bernoulli(vec![a.clone(), y, z], x))
             }
@@ -282,7 +284,7 @@ fn repeated_auxiliary(
     -unlabelled.mean() - own.mean() - q_y(&x, a_own).log_prob(&y).mean() * 60.0
 }
 
-fn auxiliary(path: Path, hidden: &[usize], sizes: usize, n_mc: usize, inputs: usize) -> Auxiliary {
+fn auxiliary(structure: Structure, hidden: &[usize], sizes: usize, n_mc: usize, inputs: usize) -> Auxiliary {
     let config = AuxiliaryConfig {
         latent: sizes,
         auxiliary: sizes,
@@ -299,9 +301,9 @@ fn auxiliary(path: Path, hidden: &[usize], sizes: usize, n_mc: usize, inputs: us
         ..AuxiliaryConfig::default()
     };
     let noise = &mut Noise::new(3, 0, &device());
-    match path {
-        Path::Adgm => AdgmConfig(config).init(&grey(inputs), CLASSES, noise),
-        Path::Sdgm => SdgmConfig(config).init(&grey(inputs), CLASSES, noise),
+    match structure {
+        Structure::Adgm => AdgmConfig(config).init(&grey(inputs), CLASSES, noise),
+        Structure::Sdgm => SdgmConfig(config).init(&grey(inputs), CLASSES, noise),
     }
 }
 
@@ -314,18 +316,18 @@ fn noise_of_a_step(batch: &Batch, samples: usize, sizes: usize, noise: &mut Nois
 
 #[test]
 fn shared_work_of_the_auxiliary_models_gives_the_loss_and_every_gradient_of_repeated_work() {
-    for (path, samples, dtype, tolerance) in [
-        (Path::Adgm, 1, DType::F64, 1e-10),
-        (Path::Adgm, 3, DType::F64, 1e-10),
-        (Path::Sdgm, 1, DType::F64, 1e-10),
-        (Path::Sdgm, 3, DType::F64, 1e-10),
-        (Path::Adgm, 3, DType::F32, 2e-5),
-        (Path::Sdgm, 3, DType::F32, 2e-5),
+    for (structure, samples, dtype, tolerance) in [
+        (Structure::Adgm, 1, DType::F64, 1e-10),
+        (Structure::Adgm, 3, DType::F64, 1e-10),
+        (Structure::Sdgm, 1, DType::F64, 1e-10),
+        (Structure::Sdgm, 3, DType::F64, 1e-10),
+        (Structure::Adgm, 3, DType::F32, 2e-5),
+        (Structure::Sdgm, 3, DType::F32, 2e-5),
     ] {
         let sizes = Sizes { inputs: 33, hidden: &[17, 9], latent: 5, labelled: 4, unlabelled: 7 };
         let batch = sizes.batch(dtype);
         let mut rng = ChaCha8Rng::seed_from_u64(8);
-        let mut model = auxiliary(path, sizes.hidden, 5, samples, 33);
+        let mut model = auxiliary(structure, sizes.hidden, 5, samples, 33);
         if dtype == DType::F64 {
             // Gaussian heads that are not near zero.
             model = with_parameters(model, |_, numbers| numbers.iter().map(|_| rng.random_range(-0.3..0.3)).collect());
@@ -334,28 +336,28 @@ fn shared_work_of_the_auxiliary_models_gives_the_loss_and_every_gradient_of_repe
         let loss = model.loss(&batch, &mut (), &mut noise()).total();
         let naive = Naive::new(&model, 2, dtype);
         let of_step = noise_of_a_step(&batch, samples, 5, &mut noise());
-        let repeated = repeated_auxiliary(&naive, path, &batch, samples, of_step);
+        let repeated = repeated_auxiliary(&naive, structure, &batch, samples, of_step);
         assert_same(&model, &loss, &naive, &repeated, tolerance);
     }
 }
 
 #[test]
 fn a_step_of_the_auxiliary_models_costs_what_the_table_says() {
-    for (path, samples, naive, split) in [
-        (Path::Adgm, 1, [7.25, 20.7], [4.08, 11.6]),
-        (Path::Adgm, 5, [36.2, 104.0], [17.3, 51.4]),
-        (Path::Adgm, 10, [72.5, 207.0], [33.9, 101.0]),
-        (Path::Sdgm, 1, [6.50, 18.5], [3.95, 11.4]),
-        (Path::Sdgm, 5, [32.5, 92.3], [17.3, 51.4]),
+    for (structure, samples, naive, split) in [
+        (Structure::Adgm, 1, [7.25, 20.7], [4.08, 11.6]),
+        (Structure::Adgm, 5, [36.2, 104.0], [17.3, 51.4]),
+        (Structure::Adgm, 10, [72.5, 207.0], [33.9, 101.0]),
+        (Structure::Sdgm, 1, [6.50, 18.5], [3.95, 11.4]),
+        (Structure::Sdgm, 5, [32.5, 92.3], [17.3, 51.4]),
     ] {
         let sizes = Sizes { inputs: 784, hidden: &[500, 500], latent: 100, labelled: 100, unlabelled: 100 };
-        let (model, batch) = (auxiliary(path, sizes.hidden, 100, samples, 784), sizes.batch(DType::F32));
+        let (model, batch) = (auxiliary(structure, sizes.hidden, 100, samples, 784), sizes.batch(DType::F32));
         let noise = || Noise::new(5, 0, &device());
-        let name = format!("{path:?}, S = {samples}");
+        let name = format!("{structure:?}, S = {samples}");
         assert_costs(&name, cost(|| model.loss(&batch, &mut (), &mut noise()).total()), split);
         let repeated = Naive::new(&model, 2, DType::F32);
         let of_step = noise_of_a_step(&batch, samples, 100, &mut noise());
-        assert_costs(&name, cost(|| repeated_auxiliary(&repeated, path, &batch, samples, of_step.clone())), naive);
+        assert_costs(&name, cost(|| repeated_auxiliary(&repeated, structure, &batch, samples, of_step.clone())), naive);
     }
 }
 
