@@ -52,6 +52,12 @@ def comparisons():
             Comparison(m2, f"{m2}-split", "PyTorch, split", 1.0, 0.8),
             Comparison(m2, f"{m2}-split", f"{FUSED}, split", fused=True),
         ]
+    for model in ("adgm-1", "adgm-5", "sdgm-1", "sdgm-5"):
+        rows += [
+            Comparison(model, f"{model}-usual", "PyTorch, usual", 0.5, 0.4),
+            Comparison(model, f"{model}-split", "PyTorch, split", 1.0, 0.8),
+            Comparison(model, f"{model}-split", f"{FUSED}, split", fused=True),
+        ]
     for wrn in ("wrn-forward", "wrn-input", "wrn-step"):
         rows.append(Comparison(wrn, wrn, "PyTorch", 1.2, 0.8))
     rows += [

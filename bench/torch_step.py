@@ -25,6 +25,7 @@ if sys.argv[1:2] != ["predict-onnx"]:
     from torch import nn
 
 PIXELS, CLASSES, LATENT = 784, 10, 50
+AUXILIARY = 100  # numbers in a, and in z beside it
 
 
 def workloads(threads):
@@ -40,6 +41,14 @@ def workloads(threads):
         "m2-500-500-100+100-split": lambda: m2_split([500, 500], 100, 100),
         "m2-500-500-1+499-usual": lambda: m2_usual([500, 500], 1, 499),
         "m2-500-500-1+499-split": lambda: m2_split([500, 500], 1, 499),
+        "adgm-1-usual": lambda: step(*auxiliary_usual(1, skip=False)),
+        "adgm-1-split": lambda: step(*auxiliary_split(1, skip=False)),
+        "adgm-5-usual": lambda: step(*auxiliary_usual(5, skip=False)),
+        "adgm-5-split": lambda: step(*auxiliary_split(5, skip=False)),
+        "sdgm-1-usual": lambda: step(*auxiliary_usual(1, skip=True)),
+        "sdgm-1-split": lambda: step(*auxiliary_split(1, skip=True)),
+        "sdgm-5-usual": lambda: step(*auxiliary_usual(5, skip=True)),
+        "sdgm-5-split": lambda: step(*auxiliary_split(5, skip=True)),
         "wrn-forward": wrn_forward,
         "wrn-input": wrn_input,
         "wrn-step": wrn_step,
@@ -146,6 +155,143 @@ def m2_split(hidden, labelled, unlabelled):
 
 def m2_rows(labelled, unlabelled):
     return torch.rand(labelled, PIXELS), torch.randint(CLASSES, (labelled,)), torch.rand(unlabelled, PIXELS)
+
+
+# Models with an auxiliary variable (Maaløe et al. 2016), 100 + 100 rows, in two styles. ADGM has q(a | x),
+# q(y | a, x), q(z | a, x, y), p(a | x, y, z) and p(x | y, z); SDGM (`skip`) has p(a | y, z) and p(x | a, y, z). Every
+# network has two hidden layers of 500. The same a stands in q(y | a, x) and under every class; the divergence of z and
+# the entropy of q(a | x) are closed, log p(a | ·) is not. bench/torch_check.py looks that both styles compute the same.
+
+AUXILIARY_ROWS = 100  # labelled ones, and unlabelled ones
+CLASSIFY = 60  # weight of the classification term
+
+
+def auxiliary_usual(samples, skip):
+    """As public programs have it: inputs concatenated, rows repeated once a sample and once a class, through q(a | x)
+    as well; the classifier is run again for the classification term."""
+    x, y, u = m2_rows(AUXILIARY_ROWS, AUXILIARY_ROWS)
+    one_hot = F.one_hot(y, CLASSES).float()
+    z = a = AUXILIARY
+    nets = nn.ModuleDict(
+        {
+            "q_a": network(nn.Linear(PIXELS, 500), a, a),
+            "q_y": network(nn.Linear(PIXELS + a, 500), CLASSES),
+            "q_z": network(nn.Linear(PIXELS + a + CLASSES, 500), z, z),
+            "p_a": network(nn.Linear(z + CLASSES if skip else PIXELS + z + CLASSES, 500), a, a),
+            "p_x": network(nn.Linear(z + a + CLASSES if skip else z + CLASSES, 500), PIXELS),
+        }
+    )
+
+    def given(name, *inputs):
+        net = nets[name]
+        return net(net.first(torch.cat(inputs, 1)))
+
+    def elbo_xy(x, y, noise_a, noise_z):  # [n, 784], [n, 10], [n, 100], [n, 100] → [n]
+        q_a = given("q_a", x)
+        a = moved(noise_a, *q_a)
+        q_z = given("q_z", x, a, y)
+        z = moved(noise_z, *q_z)
+        p_a = given("p_a", z, y) if skip else given("p_a", x, z, y)
+        (logits,) = given("p_x", z, a, y) if skip else given("p_x", z, y)
+        log_p = bernoulli(logits, x) - math.log(CLASSES) + log_normal(a, *p_a)
+        return log_p - kl_to_standard(*q_z) + normal_entropy(q_a[1])
+
+    def classify(x, noise_a):  # [n, 784], [n, 100] → [n, 10]
+        (logits,) = given("q_y", x, moved(noise_a, *given("q_a", x)))
+        return F.log_softmax(logits, 1)
+
+    def draw():
+        n = samples * AUXILIARY_ROWS
+        return torch.randn(n, a), torch.randn(n, z), torch.randn(n, a), torch.randn(CLASSES * n, z)
+
+    def loss(noise=None):
+        a_of_x, z_of_x, a_of_u, z_of_u = noise or draw()
+        xs, us = x.repeat(samples, 1), u.repeat(samples, 1)
+        log_q = classify(us, a_of_u)
+        every_class = torch.eye(CLASSES).repeat_interleave(len(us), 0)
+        elbos = elbo_xy(us.repeat(CLASSES, 1), every_class, a_of_u.repeat(CLASSES, 1), z_of_u)
+        elbo_u = (log_q.exp() * (elbos.view(CLASSES, len(us)).T - log_q)).sum(1)
+        elbo_x = elbo_xy(xs, one_hot.repeat(samples, 1), a_of_x, z_of_x)
+        return -elbo_x.mean() - elbo_u.mean() + CLASSIFY * F.nll_loss(classify(xs, a_of_x), y.repeat(samples))
+
+    return loss, nets
+
+
+def auxiliary_split(samples, skip):
+    """As ours has it: a first layer has a weight for each of its inputs, so that x meets its own once a row, a once
+    a row and sample, and a class is looked up; q(a | x) and q(y | a, x) are computed once. Tensors are
+    [S, n, k, width]."""
+    x, y, u = m2_rows(AUXILIARY_ROWS, AUXILIARY_ROWS)
+    xu, n = torch.cat([x, u]), AUXILIARY_ROWS
+    z = a = AUXILIARY
+
+    def first(**widths):
+        """The bias belongs to the first one; a class needs no product."""
+        linear = {name: nn.Linear(width, 500, bias=not at) for at, (name, width) in enumerate(widths.items())}
+        return nn.ModuleDict(linear | {"y": nn.Embedding(CLASSES, 500)})
+
+    nets = nn.ModuleDict(
+        {
+            "q_a": network(nn.Linear(PIXELS, 500), a, a),
+            "q_y": network(nn.ModuleDict({"x": nn.Linear(PIXELS, 500), "a": nn.Linear(a, 500, bias=False)}), CLASSES),
+            "q_z": network(first(x=PIXELS, a=a), z, z),
+            "p_a": network(first(z=z) if skip else first(x=PIXELS, z=z), a, a),
+            "p_x": network(first(z=z, a=a) if skip else first(z=z), PIXELS),
+        }
+    )
+    q_a, q_y, q_z, p_a, p_x = nets.values()
+
+    def draw():
+        rows = torch.randn(samples, n, 1, z), torch.randn(samples, n, CLASSES, z)
+        return torch.randn(samples, 2 * n, a), *rows
+
+    def loss(noise=None):
+        noise_a, z_of_x, z_of_u = noise or draw()
+        mean, log_var = q_a(q_a.first(xu))
+        a = moved(noise_a, mean, log_var)  # [S, 2 n, 100]
+        entropy = normal_entropy(log_var)
+        (logits,) = q_y(q_y.first["x"](xu) + q_y.first["a"](a))
+        log_q = F.log_softmax(logits, 2)
+        to_z = q_z.first["x"](xu) + q_z.first["a"](a)
+        to_a = None if skip else p_a.first["x"](xu)
+        to_x = p_x.first["a"](a) if skip else None
+
+        def elbo(rows, k, noise_z):  # the rows' places, their classes [n, 1] or [1, 10] → [S, n, k]
+            mean, log_var = q_z(to_z[:, rows, None] + q_z.first["y"](k))
+            z = moved(noise_z, mean, log_var)
+            h = p_a.first["z"](z) + p_a.first["y"](k)
+            of_a = p_a(h if skip else h + to_a[rows, None])
+            h = p_x.first["z"](z) + p_x.first["y"](k)
+            (logits,) = p_x(h + to_x[:, rows, None] if skip else h)
+            log_p = bernoulli(logits, xu[rows, None]) - math.log(CLASSES) + log_normal(a[:, rows, None], *of_a)
+            return log_p - kl_to_standard(mean, log_var) + entropy[rows, None]
+
+        labelled, unlabelled = slice(n), slice(n, None)
+        elbo_x = elbo(labelled, y[:, None], z_of_x)
+        log_q_u = log_q[:, unlabelled]
+        elbo_u = (log_q_u.exp() * (elbo(unlabelled, torch.arange(CLASSES)[None], z_of_u) - log_q_u)).sum(2)
+        classify = F.nll_loss(log_q[:, labelled].flatten(0, 1), y.repeat(samples))
+        return -elbo_x.mean() - elbo_u.mean() + CLASSIFY * classify
+
+    return loss, nets
+
+
+def network(first, *outputs):
+    """Two hidden layers, then a layer for each of the outputs. `first`, which makes the first one's sums, is called by
+    whoever knows the inputs."""
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = first
+            self.rest = nn.Sequential(nn.ReLU(), nn.Linear(500, 500), nn.ReLU())
+            self.heads = nn.ModuleList(nn.Linear(500, width) for width in outputs)
+
+        def forward(self, h):
+            h = self.rest(h)
+            return [head(h) for head in self.heads]
+
+    return Network()
 
 
 # WideResNet-10-2 (10 = 6·1 + 4) without normalisation, on 64 pictures of 32×32 in three colours.
@@ -300,7 +446,20 @@ def mlp(inputs, hidden, activation):
 
 
 def rsample(mean, log_var):
-    return mean + (0.5 * log_var).exp() * torch.randn(mean.shape)
+    return moved(torch.randn(mean.shape), mean, log_var)
+
+
+def moved(noise, mean, log_var):
+    return mean + (0.5 * log_var).exp() * noise
+
+
+def log_normal(value, mean, log_var):
+    """Σ ln 𝒩(value; mean, exp log_var)."""
+    return -0.5 * (math.log(2 * math.pi) + log_var + (value - mean).square() * (-log_var).exp()).sum(-1)
+
+
+def normal_entropy(log_var):
+    return 0.5 * (1 + math.log(2 * math.pi) + log_var).sum(-1)
 
 
 def kl_to_standard(mean, log_var):

@@ -272,6 +272,47 @@ pub(crate) enum Bench {
     ///
     /// The table is written whenever a run finishes. Stop it at any time: the same command goes on.
     SslMnist(SslMnist),
+    /// How the test error falls with training time: models on the same labels, as a picture
+    ///
+    /// A model is tried on the held-out items as it learns; the time that this takes is not counted. Stop it at any
+    /// time: the same command goes on.
+    Curve(Curve),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Curve {
+    /// Anything that `train` reads; beside MNIST with 100 labels published errors are drawn
+    #[arg(long, value_name = "DATA", required_unless_present = "from")]
+    pub(crate) data: Option<PathBuf>,
+    /// Keep N labels, equally many a class, and hide the others
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) labels: NonZeroUsize,
+    /// Models; see `halfmoon models`. One that is fitted at once has one point
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "m2,m1m2,supervised")]
+    pub(crate) models: Vec<String>,
+    /// One setting, such as `m2.hidden=[500]`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Decides the split, the kept labels, the parameters and the noise
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = value_parser!(u64).range(..1 << 62))]
+    pub(crate) seed: u64,
+    /// End the training of a model after this long, such as 90s, 10m or 2h
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = crate::duration::parse)]
+    pub(crate) time_per_run: Duration,
+    /// The longest time from one point to the next; the first ones are nearer [default: 1 % of --time-per-run]
+    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    pub(crate) every: Option<Duration>,
+    /// Write points, picture and runs into this folder [default: bench-curve-DATA]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Train nothing: draw the points of a curve.csv that is there; may be repeated, for one picture of them all
+    #[arg(
+        long,
+        value_name = "curve.csv",
+        conflicts_with_all = ["data", "labels", "models", "set", "seed", "time_per_run", "every"],
+        requires = "out"
+    )]
+    pub(crate) from: Vec<PathBuf>,
 }
 
 #[derive(ClapArgs)]

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod curve;
 mod duration;
 mod npy;
 mod progress;

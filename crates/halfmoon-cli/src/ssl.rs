@@ -32,10 +32,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::show;
 use cell::Cell;
+pub(crate) use cell::{assignments, quoted};
 use results::Results;
 use rows::FILE;
-pub(crate) use rows::choose;
+pub(crate) use rows::{choose, published};
 pub(crate) use table::{Table, name};
+
+/// Whether data with this fingerprint, of which the first digits will do, are MNIST.
+pub(crate) fn is_mnist(fingerprint: &str) -> bool {
+    fingerprint.len() >= 16 && FILE.mnist.starts_with(fingerprint)
+}
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! Pictures of what a model makes: rows of numbers as a [`grid`] of small pictures, codes as a [`scatter`] plot.
-//! [`project`] brings codes of any width down to the two directions that a plot has.
+//! [`project`] brings codes of any width down to the two directions that a plot has. And errors over time, as [`curves`].
 //!
-//! Everything is drawn on a white page as an [`image::RgbImage`]; [`write_png`] writes it. The same input gives the
-//! same bytes.
+//! Pictures are drawn on a white page as an [`image::RgbImage`], which [`write_png`] writes; curves are an SVG. The same
+//! input gives the same bytes.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests: a panic says where"))]
 
+mod curves;
 mod grid;
 mod page;
 mod palette;
@@ -16,6 +17,7 @@ mod text;
 
 pub use image::RgbImage;
 
+pub use curves::{Curves, Line, Mark, curves};
 pub use grid::{Layout, grid};
 pub use png::{png_bytes, write_png};
 pub use project::{Projection, project};

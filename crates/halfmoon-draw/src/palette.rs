@@ -32,6 +32,15 @@ pub(crate) fn ink(class: Class) -> Ink {
     })
 }
 
+/// Places in [`FIRST`] of the colours that are dark enough for a line and for a word on white, neighbours far apart.
+const LINES: [usize; 7] = [1, 0, 3, 8, 7, 5, 9];
+
+/// The colour and the dashes of a line, which past the seventh are what tells it from another one.
+pub(crate) fn line_ink(number: usize) -> (Ink, &'static str) {
+    let dashes = ["", "7 3", "2 3", "9 3 2 3"][number / LINES.len() % 4];
+    (FIRST[LINES[number % LINES.len()]], dashes)
+}
+
 /// Hue, saturation and lightness, each from 0 to 1.
 fn hsl(hue: f32, saturation: f32, lightness: f32) -> Ink {
     let chroma = saturation * lightness.min(1.0 - lightness);
@@ -114,6 +123,17 @@ mod tests {
         inks.dedup();
         assert_eq!(inks.len(), 300);
         ink(Class(u16::MAX));
+    }
+
+    #[test]
+    fn a_line_is_dark_enough_to_be_seen_and_looks_like_no_other() {
+        let lines: Vec<_> = (0..28).map(line_ink).collect();
+        assert!((1..28).all(|n| !lines[..n].contains(&lines[n])));
+        // Luminance against white: 3 is what WCAG 2.1 (1.4.11) asks of graphics.
+        for (ink, _) in lines {
+            let luminance = lab(ink, &EYES[0].1)[0];
+            assert!(luminance < 61.7, "{ink:?}: L* of {luminance}, and 61.7 is a contrast of 3");
+        }
     }
 
     #[test]

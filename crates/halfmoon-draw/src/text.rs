@@ -33,6 +33,15 @@ pub(crate) const TICK: Style = Style { em: 7.0 * 2048.0 / 1120.0, ink: Rgb([0x55
 pub(crate) const TITLE: Style = Style { em: 9.0 * 2048.0 / 1120.0, ink: Rgb([0x22; 3]) };
 
 impl Style {
+    /// Pixels to the em.
+    pub(crate) fn em(self) -> f32 {
+        self.em
+    }
+
+    pub(crate) fn ink(self) -> Ink {
+        self.ink
+    }
+
     /// From one line to the next.
     pub(crate) fn line(self) -> i64 {
         pixel(self.em * 1.35)

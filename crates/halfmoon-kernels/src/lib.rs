@@ -9,6 +9,7 @@
 mod activation;
 pub mod adam;
 pub mod bernoulli;
+mod clock;
 pub mod conv;
 pub mod join;
 pub mod linear;
@@ -21,5 +22,6 @@ mod parallel;
 mod testing;
 
 pub use activation::{Activation, LEAK};
+pub use clock::cpu_seconds;
 pub use memory::keep_freed_memory;
 pub use parallel::in_pool;

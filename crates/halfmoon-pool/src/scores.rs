@@ -18,6 +18,11 @@ pub trait Predictor: Send {
     /// Scores of encoded inputs `[item, feature]`, see [`crate::encode::Encoding`].
     fn scores(&self, inputs: ArrayView2<f32>) -> Scores;
 
+    /// [`Scores::log_probs`] alone. To be overridden where the density is the dearer part.
+    fn log_probs(&self, inputs: ArrayView2<f32>) -> Array3<f32> {
+        self.scores(inputs).log_probs
+    }
+
     /// A lower bound on log p(x), `[item]` in nats, that more importance samples make tighter. `None` for a model that
     /// has no such bound.
     fn importance_bound(&self, inputs: ArrayView2<f32>, samples: usize) -> Option<Array1<f32>> {

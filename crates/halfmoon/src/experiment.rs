@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use burn::tensor::Device;
 use halfmoon_pool::encode::Encoding;
-use halfmoon_pool::metric::{Measured, measure};
+use halfmoon_pool::metric::{Measured, measure, predicted};
 use halfmoon_pool::read::{self, Source};
 use halfmoon_pool::scores::{Predictions, Predictor};
 use halfmoon_pool::split::{self, Split};
@@ -19,6 +19,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::fit::{Entry, Task};
 use crate::loss::Loss;
+use crate::ops::cpu_seconds;
 use crate::run::{self, DataRecord, Folder, Versions};
 use crate::tensorboard::EventFile;
 use crate::train::{Ended, Then, Watch, diverged};
@@ -39,6 +40,37 @@ pub trait Progress {
 
     /// Whether somebody asked to stop.
     fn stop(&self) -> bool;
+
+    /// `Some(self)` if it wants to know how a model does while it is trained.
+    fn as_onlooker(&mut self) -> Option<&mut dyn Onlooker> {
+        None
+    }
+}
+
+/// Who wants to know how a model does on the held-out items while it is trained. Nothing is chosen by it, and the time
+/// that it takes is no training time.
+pub trait Onlooker {
+    /// Whether to look, after so many seconds of training.
+    fn is_due(&mut self, seconds: f64) -> bool;
+
+    /// What a look showed; the last one, of the model that is kept, comes unasked. Where no item is held out for all
+    /// of a training, and as long as a model has no answers yet, there is none.
+    fn look(&mut self, look: &Look) -> Result<()>;
+}
+
+/// A model in the midst of its training, tried on the held-out items.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look {
+    /// Steps done.
+    pub step: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Seconds that the processor spent since [`Progress::begin`] on anything but looks, where the system tells.
+    pub cpu_seconds: Option<f64>,
+    /// Share of the held-out items that are given a wrong class.
+    pub error: f64,
+    /// The loss of the last step, all terms together.
+    pub loss: Option<f64>,
 }
 
 /// What a run came to.
@@ -155,7 +187,11 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
     let mut outcome = Outcome { run: folder.to_owned(), finished: false, labels, protocol, models: Vec::new() };
     let mut judged = Vec::new();
     for entry in entries {
-        let fitter = Fitter { config, entry, device: &device, limit };
+        let test = match &judge {
+            Judge::Items { test, .. } => Some(test),
+            Judge::Folds { .. } | Judge::Nothing { .. } => None,
+        };
+        let fitter = Fitter { config, entry, device: &device, limit, test };
         let Some(kept) = fitter.fit(&train, &encoding, &run.model(entry), entry.name, progress)? else {
             return Ok(outcome);
         };
@@ -219,11 +255,19 @@ impl Outcome {
 /// p(y | x) of labelled items, beside their classes. Items without a label are left out.
 pub fn predictions(predictor: &dyn Predictor, encoding: &Encoding, items: &Dataset) -> Predictions {
     let rows = items.labelled();
-    let scores = predictor.scores(encoding.encode(&items.inputs, &rows).view());
+    let log_probs = predictor.log_probs(encoding.encode(&items.inputs, &rows).view());
     Predictions {
-        probs: probs(&scores.log_probs),
+        probs: probs(&log_probs),
         classes: rows.iter().map(|&row| items.labels[row].expect("taken from the labelled ones")).collect(),
     }
+}
+
+/// Share of the items that are given a wrong class. `None` without items.
+fn error(predictions: &Predictions) -> Option<f64> {
+    let classes = &predictions.classes;
+    let wrong =
+        predictions.probs.rows().into_iter().zip(classes).filter(|(probs, class)| predicted(probs.view()) != **class);
+    (!classes.is_empty()).then(|| wrong.count() as f64 / classes.len() as f64)
 }
 
 /// p(y | x), averaged over draws: `[item, draw, class]` → `[item, class]`.
@@ -368,6 +412,8 @@ struct Fitter<'a> {
     entry: &'static Entry,
     device: &'a Device,
     limit: Option<Duration>,
+    /// What looks are made on.
+    test: Option<&'a Dataset>,
 }
 
 struct Fitted {
@@ -386,7 +432,7 @@ impl Fitter<'_> {
         what: &str,
         progress: &mut dyn Progress,
     ) -> Result<Option<Fitted>> {
-        let Fitter { config, entry, device, limit } = *self;
+        let Fitter { config, entry, device, limit, test } = *self;
         let settings = config.settings(entry);
         let classes = dataset.schema.classes.len();
         let load = |checkpoint: &Checkpoint| (entry.load)(settings, &encoding.layout(), classes, checkpoint, device);
@@ -402,6 +448,11 @@ impl Fitter<'_> {
         let log = log_before(folder, done)?;
         let steps = (entry.check)(settings)?.steps;
         progress.begin(what, done, steps);
+        // A model that cannot be loaded yet, such as M1 before it has its classifier, has no answers to judge.
+        let judge = |checkpoint: &Checkpoint| {
+            let predictor = load(checkpoint).ok()?;
+            error(&predictions(&*predictor, encoding, test?))
+        };
         let mut recorder = Recorder {
             name: entry.name,
             folder,
@@ -412,6 +463,14 @@ impl Fitter<'_> {
             started: Instant::now(),
             saved: Instant::now(),
             limit,
+            looks: Looks {
+                judge: &judge,
+                are_possible: test.is_some(),
+                is_due: false,
+                loss: None,
+                paused: Duration::ZERO,
+                cpu: cpu_seconds(),
+            },
             progress,
         };
         let task = Task { dataset, encoding, seed: config.run.seed, device };
@@ -419,6 +478,7 @@ impl Fitter<'_> {
         let seconds = recorder.seconds();
         if !stopped {
             recorder.log_line(checkpoint.step, &[])?;
+            recorder.look(&checkpoint)?;
         }
         progress.end(!stopped);
         if stopped {
@@ -444,7 +504,22 @@ struct Recorder<'a> {
     started: Instant,
     saved: Instant,
     limit: Option<Duration>,
+    looks: Looks<'a>,
     progress: &'a mut dyn Progress,
+}
+
+/// What looks at a model in training need, and what they cost.
+struct Looks<'a> {
+    judge: &'a dyn Fn(&Checkpoint) -> Option<f64>,
+    are_possible: bool,
+    /// Whether the next checkpoint is to be looked at.
+    is_due: bool,
+    /// The last that is known.
+    loss: Option<f64>,
+    /// Time that looks took, which is no training time.
+    paused: Duration,
+    /// CPU time of the process when the training began, and later by what looks took.
+    cpu: Option<f64>,
 }
 
 /// Steps between two lines of the log.
@@ -455,7 +530,34 @@ const SAVE_EVERY: Duration = Duration::from_mins(1);
 
 impl Recorder<'_> {
     fn seconds(&self) -> f64 {
-        self.before + self.started.elapsed().as_secs_f64()
+        self.before + self.started.elapsed().saturating_sub(self.looks.paused).as_secs_f64()
+    }
+
+    /// Shows how this checkpoint does to who wants to know.
+    fn look(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let seconds = self.seconds();
+        let cpu_seconds = cpu_seconds().zip(self.looks.cpu).map(|(now, start)| now - start);
+        if let Some(onlooker) = self.progress.as_onlooker()
+            && let Some(error) = (self.looks.judge)(checkpoint)
+        {
+            onlooker.look(&Look { step: checkpoint.step, seconds, cpu_seconds, error, loss: self.looks.loss })?;
+        }
+        Ok(())
+    }
+
+    /// Shows how a checkpoint does, and keeps it, at no cost of training time.
+    fn pause(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let (began, cpu) = (Instant::now(), cpu_seconds());
+        // With this line a run that is resumed here knows its time to the step.
+        self.log_line(checkpoint.step, &[])?;
+        self.look(checkpoint)?;
+        checkpoint.write(&run::checkpoint(self.folder))?;
+        self.saved = Instant::now();
+        self.looks.paused += began.elapsed();
+        if let (Some(start), Some(before), Some(now)) = (&mut self.looks.cpu, cpu, cpu_seconds()) {
+            *start += now - before;
+        }
+        Ok(())
     }
 
     fn log_line(&mut self, step: u64, terms: &[(&'static str, f64)]) -> Result<()> {
@@ -485,8 +587,18 @@ impl Watch for Recorder<'_> {
         if self.progress.stop() {
             return Ok(Then::Stop);
         }
+        let seconds = self.seconds();
+        let is_due = self.progress.as_onlooker().is_some_and(|onlooker| onlooker.is_due(seconds));
+        self.looks.is_due |= is_due && self.looks.are_possible;
+        let values = if is_due && terms.is_empty() { loss.values() } else { terms };
+        if let Some((_, total)) = values.iter().find(|(name, _)| *name == "total") {
+            self.looks.loss = Some(*total);
+        }
         if self.spent() >= 1.0 {
             return Ok(Then::Finish);
+        }
+        if self.looks.is_due {
+            return Ok(Then::Save);
         }
         if self.saved.elapsed() < SAVE_EVERY {
             return Ok(Then::Continue);
@@ -498,6 +610,9 @@ impl Watch for Recorder<'_> {
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         if !checkpoint.is_finite() {
             return Err(diverged(self.name, checkpoint.step));
+        }
+        if std::mem::take(&mut self.looks.is_due) {
+            return self.pause(checkpoint);
         }
         checkpoint.write(&run::checkpoint(self.folder))
     }

@@ -26,18 +26,26 @@ impl<M: Classifier> Trained<M> {
         Trained { model: model.valid(), device: device.clone().inner() }
     }
 
-    fn chunk(&self, inputs: &ArrayView2<f32>) -> Scores {
-        let x = on_device(inputs, &self.device);
-        let log_probs: Tensor<3> = log_softmax(self.model.draws(&x, &mut noise_for_all(&self.device)), 2);
+    /// `[item, draw, class]` of rows `[n, d]`.
+    fn classify(&self, x: &Tensor<2>) -> Array3<f32> {
+        let log_probs = log_softmax(self.model.draws(x, &mut noise_for_all(&self.device)), 2);
         let shape = log_probs.dims();
-        let log_probs = Array3::from_shape_vec(shape, numbers(log_probs)).expect("the shape of these numbers");
-        Scores { log_probs, log_density: self.model.as_log_density().map(|model| log_density(model, &x, &self.device)) }
+        Array3::from_shape_vec(shape, numbers(log_probs)).expect("the shape of these numbers")
     }
 }
 
 impl<M: Classifier> Predictor for Trained<M> {
     fn scores(&self, inputs: ArrayView2<f32>) -> Scores {
-        in_chunks(&inputs, |chunk| self.chunk(chunk))
+        in_chunks(&inputs, |chunk| {
+            let x = on_device(chunk, &self.device);
+            let log_density = self.model.as_log_density().map(|model| log_density(model, &x, &self.device));
+            Scores { log_probs: self.classify(&x), log_density }
+        })
+    }
+
+    fn log_probs(&self, inputs: ArrayView2<f32>) -> Array3<f32> {
+        let of = |chunk: &ArrayView2<f32>| self.classify(&on_device(chunk, &self.device));
+        in_chunks(&inputs, |chunk| Scores { log_probs: of(chunk), log_density: None }).log_probs
     }
 
     fn importance_bound(&self, inputs: ArrayView2<f32>, samples: usize) -> Option<Array1<f32>> {

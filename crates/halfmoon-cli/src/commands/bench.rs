@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Failure;
-use crate::args::{Bench, SslMnist};
+use crate::args::{Bench, Curve, SslMnist};
+use crate::curve;
 use crate::progress::Terminal;
 use crate::ssl::{self, Options};
 
 pub(crate) fn run(bench: &Bench) -> Result<(), Failure> {
     match bench {
         Bench::SslMnist(args) => ssl_mnist(args),
+        Bench::Curve(args) => draw_curve(args),
     }
 }
 
@@ -55,5 +57,34 @@ fn ssl_mnist(args: &SslMnist) -> Result<(), Failure> {
         failed => {
             Err(Failure::Message(format!("{failed} runs failed; {} says which, and why", table.path().display())))
         }
+    }
+}
+
+fn draw_curve(args: &Curve) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    if let Some(out) = args.out.as_deref().filter(|_| !args.from.is_empty()) {
+        write!(stdout, "{}", curve::redraw(&args.from, out)?)?;
+        return Ok(());
+    }
+    let data = super::text(args.data.as_deref().expect("required unless --from is given"))?;
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("bench-curve-{}", ssl::name(&data))));
+    let time = args.time_per_run.as_secs_f64();
+    let options = curve::Options {
+        data,
+        labels: args.labels.get(),
+        models: args.models.clone(),
+        set: args.set.clone(),
+        seed: args.seed,
+        time_per_run: time,
+        every: args.every.map_or(time / 100.0, |every| every.as_secs_f64()),
+    };
+    let drawn = curve::run(&options, &out, &mut Terminal::new())?;
+    write!(stdout, "{}", drawn.shown)?;
+    if !drawn.finished {
+        eprintln!("stopped; the same command goes on");
+    }
+    match drawn.failed.as_slice() {
+        [] => Ok(()),
+        failed => Err(Failure::Message(format!("{} could not be trained to the end", failed.join(", ")))),
     }
 }

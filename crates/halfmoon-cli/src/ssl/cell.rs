@@ -78,7 +78,7 @@ fn whole(number: u64) -> Value {
 }
 
 /// `m1.train.steps=300` and so on: a table as what is typed after `--set`.
-fn assignments(prefix: &str, table: &Table) -> Vec<String> {
+pub(crate) fn assignments(prefix: &str, table: &Table) -> Vec<String> {
     let one = |(key, value): (&String, &Value)| match value {
         Value::Table(inner) => assignments(&format!("{prefix}.{key}"), inner),
         Value::String(word) if is_plain(word) => vec![format!("{prefix}.{key}={word}")],
@@ -95,7 +95,7 @@ fn is_plain(word: &str) -> bool {
 }
 
 /// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let is_safe = |c: char| c.is_alphanumeric() || "-_./=,+:".contains(c);
     if !word.is_empty() && word.chars().all(is_safe) {
         return word.to_owned();

@@ -66,6 +66,12 @@ pub(crate) fn choose(typed: Option<&[String]>, quick: bool) -> Result<Vec<String
     Ok(possible().filter(|row| typed.contains(&row.id)).map(|row| row.id.clone()).collect())
 }
 
+/// Name, test error in % and source of a row, as published for so many labels.
+pub(crate) fn published(id: &str, labels: usize) -> Option<(&'static str, f64, &'static str)> {
+    let row = row(id)?;
+    Some((&row.name, numbers(row.published(labels)?).0?, row.source.as_deref()?))
+}
+
 /// A row by its id.
 pub(super) fn row(id: &str) -> Option<&'static Row> {
     FILE.rows.iter().find(|row| row.id == id)

@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests: a panic says where")]
 
 mod basics;
+mod curve;
 mod labels;
 mod making;
 mod pictures;
