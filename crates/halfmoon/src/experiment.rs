@@ -477,8 +477,8 @@ impl Fitter<'_> {
         let Ended { checkpoint, stopped } = (entry.fit)(settings, &task, resume, &mut recorder)?;
         let seconds = recorder.seconds();
         if !stopped {
-            recorder.log_line(checkpoint.step, &[])?;
-            recorder.look(&checkpoint)?;
+            recorder.log_line(checkpoint.step, seconds, &[])?;
+            recorder.look(&checkpoint, seconds)?;
         }
         progress.end(!stopped);
         if stopped {
@@ -534,8 +534,7 @@ impl Recorder<'_> {
     }
 
     /// Shows how this checkpoint does to who wants to know.
-    fn look(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let seconds = self.seconds();
+    fn look(&mut self, checkpoint: &Checkpoint, seconds: f64) -> Result<()> {
         let cpu_seconds = cpu_seconds().zip(self.looks.cpu).map(|(now, start)| now - start);
         if let Some(onlooker) = self.progress.as_onlooker()
             && let Some(error) = (self.looks.judge)(checkpoint)
@@ -547,10 +546,10 @@ impl Recorder<'_> {
 
     /// Shows how a checkpoint does, and keeps it, at no cost of training time.
     fn pause(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let (began, cpu) = (Instant::now(), cpu_seconds());
+        let (began, cpu, seconds) = (Instant::now(), cpu_seconds(), self.seconds());
         // With this line a run that is resumed here knows its time to the step.
-        self.log_line(checkpoint.step, &[])?;
-        self.look(checkpoint)?;
+        self.log_line(checkpoint.step, seconds, &[])?;
+        self.look(checkpoint, seconds)?;
         checkpoint.write(&run::checkpoint(self.folder))?;
         self.saved = Instant::now();
         self.looks.paused += began.elapsed();
@@ -560,11 +559,9 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    fn log_line(&mut self, step: u64, terms: &[(&'static str, f64)]) -> Result<()> {
-        let mut line = serde_json::Map::from_iter([
-            ("step".to_owned(), json!(step)),
-            ("seconds".to_owned(), json!(self.seconds())),
-        ]);
+    fn log_line(&mut self, step: u64, seconds: f64, terms: &[(&'static str, f64)]) -> Result<()> {
+        let mut line =
+            serde_json::Map::from_iter([("step".to_owned(), json!(step)), ("seconds".to_owned(), json!(seconds))]);
         line.extend(terms.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
         let text = format!("{}\n", serde_json::Value::from(line));
         self.log.write_all(text.as_bytes()).map_err(|source| Error::io(&run::log(self.folder), source))
@@ -579,7 +576,7 @@ impl Watch for Recorder<'_> {
             if terms.iter().any(|(_, value)| !value.is_finite()) {
                 return Err(diverged(self.name, step));
             }
-            self.log_line(step, &terms)?;
+            self.log_line(step, self.seconds(), &terms)?;
             let at = i64::try_from(step).expect("fewer steps than 2^63");
             self.events.scalars(at, now(), &terms).map_err(|source| Error::io(self.folder, source))?;
         }
