@@ -58,6 +58,9 @@ def comparisons():
             Comparison(model, f"{model}-split", "PyTorch, split", 1.0, 0.8),
             Comparison(model, f"{model}-split", f"{FUSED}, split", fused=True),
         ]
+    # Of the same work, what ours need not do: classes that a sure classifier rules out, or all but two.
+    for way in ("sdgm-1-live", "sdgm-1-two"):
+        rows.append(Comparison(way, "sdgm-1-usual", "PyTorch, usual, all classes"))
     for wrn in ("wrn-forward", "wrn-input", "wrn-step"):
         rows.append(Comparison(wrn, wrn, "PyTorch", 1.2, 0.8))
     rows += [

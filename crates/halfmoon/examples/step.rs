@@ -56,7 +56,7 @@ fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is made once");
     if !in_pool(|| serve(name, by_engine)) {
         eprintln!(
-            "no workload {name}: vae-ROWS, m2-HIDDEN-LABELLED+UNLABELLED, adgm-SAMPLES-all|live|two, sdgm-…, wrn-forward, wrn-input, wrn-step, predict, matmul"
+            "no workload {name}: vae-ROWS, m2-HIDDEN-LABELLED+UNLABELLED, adgm-SAMPLES[-live|-two], sdgm-…, wrn-forward, wrn-input, wrn-step, predict, matmul"
         );
         std::process::exit(2);
     }
@@ -106,8 +106,8 @@ fn workload(name: &str) -> Option<Workload> {
                 name.split('-').skip(1).take_while(|part| *part != rows).map(|width| width.parse().ok()).collect();
             Some(m2(hidden?, labelled.parse().ok()?, unlabelled.parse().ok()?, &device))
         }
-        ["adgm", samples, how] => auxiliary(Structure::Adgm, samples.parse().ok()?, how, &device),
-        ["sdgm", samples, how] => auxiliary(Structure::Sdgm, samples.parse().ok()?, how, &device),
+        ["adgm", samples, ref how @ ..] => auxiliary(Structure::Adgm, samples.parse().ok()?, how, &device),
+        ["sdgm", samples, ref how @ ..] => auxiliary(Structure::Sdgm, samples.parse().ok()?, how, &device),
         ["wrn", "forward"] => {
             let (model, x, _) = wide_resnet(&device);
             let (model, x) = (model.valid(), x.inner());
@@ -170,13 +170,13 @@ fn m2(hidden: Vec<usize>, labelled: usize, unlabelled: usize, device: &Device) -
     steps_of(model, labelled, unlabelled, device)
 }
 
-/// The sizes of Maaløe et al. (2016), without normalisation, 100 + 100 rows: `how` is `all` for the sum over all classes,
-/// `live` for those that a sure classifier leaves, `two` for the likeliest and one drawn.
-fn auxiliary(structure: Structure, samples: usize, how: &str, device: &Device) -> Option<Workload> {
+/// The sizes of Maaløe et al. (2016), without normalisation, 100 + 100 rows. The sum is over all classes; with `live` over
+/// those that a sure classifier leaves, with `two` over the likeliest and one drawn.
+fn auxiliary(structure: Structure, samples: usize, how: &[&str], device: &Device) -> Option<Workload> {
     let (sum_over_classes, skip_below) = match how {
-        "all" => (SumOverClasses::Exact, 0.0),
-        "live" => (SumOverClasses::Exact, 1e-12),
-        "two" => (SumOverClasses::TopAndOne, 0.0),
+        [] => (SumOverClasses::Exact, 0.0),
+        ["live"] => (SumOverClasses::Exact, 1e-12),
+        ["two"] => (SumOverClasses::TopAndOne, 0.0),
         _ => return None,
     };
     let config = AuxiliaryConfig {
@@ -199,7 +199,7 @@ fn auxiliary(structure: Structure, samples: usize, how: &str, device: &Device) -
         Structure::Adgm => AdgmConfig(config).init(&pixels(), CLASSES, noise),
         Structure::Sdgm => SdgmConfig(config).init(&pixels(), CLASSES, noise),
     };
-    let model = if how == "live" { sure(model) } else { model };
+    let model = if how == ["live"] { sure(model) } else { model };
     Some(steps_of(model, 100, 100, device))
 }
 

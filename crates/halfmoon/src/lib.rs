@@ -3,6 +3,7 @@
 //! A model is one file below [`models`] and one line in [`models::MODELS`]. [`experiment`] is the way from
 //! data to a run folder and its figures; [`run`] reads such a folder back.
 
+pub mod augment;
 mod batches;
 pub mod branches;
 mod checkpoint;

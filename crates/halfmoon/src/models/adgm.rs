@@ -19,14 +19,25 @@ use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
 use super::auxiliary::{Auxiliary, AuxiliaryConfig, Structure};
+use crate::batches::TrainingRows;
+use crate::checkpoint::Checkpoint;
 use crate::model::{Makes, ModelConfig};
 use crate::noise::Noise;
-use crate::train::Plan;
+use crate::train::{Decay, Plan};
 
 /// Hyper-parameters of ADGM.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AdgmConfig(pub AuxiliaryConfig);
+
+impl Default for AdgmConfig {
+    /// With a first stage: p(a | x, y, z) sees x and learns to copy q(a | x), so that a costs nothing and loses its noise,
+    /// which is what keeps q(y | a) from settling early on what is wrong.
+    fn default() -> Self {
+        let pretrain = Plan { steps: 10_000, decay: Decay::Constant, ..AuxiliaryConfig::plan() };
+        AdgmConfig(AuxiliaryConfig { pretrain: Some(pretrain), ..AuxiliaryConfig::default() })
+    }
+}
 
 impl ModelConfig for AdgmConfig {
     type Model = Auxiliary;
@@ -37,7 +48,11 @@ impl ModelConfig for AdgmConfig {
     const NEEDS_LABELS: bool = false;
 
     fn plan() -> Plan {
-        AuxiliaryConfig::plan()
+        Plan { steps: 10_000, ..AuxiliaryConfig::plan() }
+    }
+
+    fn earlier_stages(&self) -> Vec<Plan> {
+        self.0.earlier_stages()
     }
 
     fn check(&self, layout: &Layout) -> Result<(), String> {
@@ -45,6 +60,21 @@ impl ModelConfig for AdgmConfig {
     }
 
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {
-        self.0.init(Structure::Adgm, layout, classes, noise)
+        let structure = if self.earlier_stages().is_empty() { Structure::Adgm } else { Structure::Sdgm };
+        self.0.init(structure, layout, classes, noise)
+    }
+
+    fn begin_stage(&self, _: usize, model: Auxiliary, rows: &TrainingRows, noise: &mut Noise) -> Auxiliary {
+        let fresh = self.0.init(Structure::Adgm, &rows.encoding.layout(), model.classes(), noise);
+        model.generating_as(fresh)
+    }
+
+    fn init_like(&self, stored: &Checkpoint, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {
+        // p(x | a, y, z) has a third weight.
+        let structure = match stored.shape("p_x.trunk.first.weights.2") {
+            Some(_) => Structure::Sdgm,
+            None => Structure::Adgm,
+        };
+        self.0.init(structure, layout, classes, noise)
     }
 }

@@ -2,11 +2,13 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use halfmoon_pool::dataset::ImageShape;
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
 use super::supervised::Net;
 use super::weights::{Instead, Preset};
+use crate::augment::{Augment, inconsistency};
 use crate::branches::{ClassSum, SumOverClasses};
 use crate::dist::{Categorical, Mixed, Normal, log_mean_exp, log_sum_exp};
 use crate::loss::Loss;
@@ -58,6 +60,14 @@ pub struct AuxiliaryConfig {
     /// Weight of KL(mean of q(y | a, x) over the unlabelled rows of a step ‖ p(y)), which keeps classes from swallowing one
     /// another. The paper has none.
     pub balance: f64,
+    /// How pictures are changed for the consistency term. Not the paper's.
+    pub augment: Augment,
+    /// Weight of KL(q(y | a, x) ‖ the same of the changed picture), where pictures are changed.
+    pub consistency: f64,
+    /// For `adgm`: a first stage in which it has SDGM's p(a | y, z) and p(x | a, y, z), and after which these two are made
+    /// anew. 0 steps: none, as in the paper.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pretrain: Option<Plan>,
     /// Weight of the labelled bound, in place of the preset's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labelled: Option<f64>,
@@ -88,6 +98,9 @@ impl Default for AuxiliaryConfig {
             skip_below: 1e-12,
             warm_up: 0,
             balance: 5.0,
+            augment: Augment::None,
+            consistency: 10.0, // as heavy as the classification term
+            pretrain: None,
             labelled: Some(0.1),
             unlabelled: None,
             classify: Some(10.0),
@@ -117,9 +130,12 @@ impl AuxiliaryConfig {
                 return Err(format!("`{name}` must be at least 1"));
             }
         }
-        if !self.balance.is_finite() || self.balance < 0.0 {
-            return Err("`balance` must be a weight of 0 or more".into());
+        for (name, weight) in [("balance", self.balance), ("consistency", self.consistency)] {
+            if !weight.is_finite() || weight < 0.0 {
+                return Err(format!("`{name}` must be a weight of 0 or more"));
+            }
         }
+        self.augment.check(layout)?;
         self.class_sum().check()?;
         self.instead().check()
     }
@@ -149,10 +165,15 @@ impl AuxiliaryConfig {
             q_z: NormalNet::near_standard(q_z, hidden, m, noise),
             p_a: NormalNet::near_standard(p_a, hidden, k, noise),
             p_x,
+            image: layout.image,
             structure,
             classes,
             config: self.clone(),
         }
+    }
+
+    pub(super) fn earlier_stages(&self) -> Vec<Plan> {
+        self.pretrain.iter().filter(|plan| plan.steps > 0).cloned().collect()
     }
 
     fn instead(&self) -> Instead {
@@ -194,6 +215,8 @@ pub struct Auxiliary {
     p_a: NormalNet,                 // p(a | x, y, z) or p(a | y, z)
     p_x: MixedNet,                  // p(x | y, z) or p(x | a, y, z)
     #[module(skip)]
+    image: Option<ImageShape>,
+    #[module(skip)]
     structure: Structure,
     #[module(skip)]
     classes: usize,
@@ -206,7 +229,7 @@ pub struct Draws {
     seen: Tensor<2>,  // what the networks see of each row: [r, d]
     row: Index,       // for each draw its row: [r S]
     a: Tensor<2>,     // [r S, k]
-    log_q: Tensor<1>, // log q(a | x): [r S]
+    q_a: Normal,      // q(a | x): [r S, k]
     q_y: Categorical, // q(y | a, x): [r S, c]
 }
 
@@ -232,6 +255,11 @@ struct Sides<'a> {
 }
 
 impl Auxiliary {
+    /// The inference networks of this model, and the generative ones of `other`.
+    pub(super) fn generating_as(self, other: Auxiliary) -> Auxiliary {
+        Auxiliary { p_a: other.p_a, p_x: other.p_x, structure: other.structure, ..self }
+    }
+
     /// S = `samples` draws of a for each row `[r, d]`, and what they say of the class.
     pub fn draw(&self, x: &Tensor<2>, samples: usize, noise: &mut Noise) -> Draws {
         let rows = x.dims()[0];
@@ -241,7 +269,7 @@ impl Auxiliary {
         let q_a = Normal { mean: pick(q_a.mean, Some(&row)), log_var: pick(q_a.log_var, Some(&row)) };
         let a = q_a.rsample(noise);
         let q_y = self.q_y(&Pairs::alone(rows * samples), Pair(&a), At(&seen, &row));
-        Draws { seen, row, log_q: q_a.log_prob(&a), a, q_y }
+        Draws { seen, row, q_a, a, q_y }
     }
 
     /// A lower bound on log p(x, y), f of the paper's equations for each pair of a draw and whatever stands for its class:
@@ -271,6 +299,11 @@ impl Auxiliary {
             Structure::Sdgm => (self.p_a.given(pairs, [y, Pair(&z)]), self.p_x.given(pairs, [a, y, Pair(&z)])),
         };
         Sides { q_z, z, p_a: bounded(p_a), p_x, row }
+    }
+
+    /// Number of classes.
+    pub(super) fn classes(&self) -> usize {
+        self.classes
     }
 
     fn log_p_y(&self) -> f64 {
@@ -307,7 +340,7 @@ impl Auxiliary {
 /// log q(a | x) − log p(a | …) of each pair: `[p]`.
 fn log_ratio(draws: &Draws, pairs: &Pairs, p_a: &Normal) -> Tensor<1> {
     let a = pick(draws.a.clone(), Some(pairs.row()));
-    let log_q: Tensor<2> = draws.log_q.clone().unsqueeze_dim(1);
+    let log_q: Tensor<2> = draws.q_a.log_prob(&draws.a).unsqueeze_dim(1);
     pick(log_q, Some(pairs.row())).squeeze_dim::<1>(1) - p_a.log_prob(&a)
 }
 
@@ -338,11 +371,17 @@ impl Model for Auxiliary {
         let branches = self.config.class_sum().branches(&y, self.classes, q_y.as_ref(), noise);
         let bound = self.bound(&rows, &draws, branches.pairs(), branches.class(), kl_weight, noise);
         let (elbo_xy, elbo_x) = branches.gather(bound);
-        let loss = weights.loss(elbo_x, (labelled > 0).then(|| (elbo_xy, logits(&draws, 0..labelled).log_prob(&y))));
-        match q_y {
-            Some(q_y) if self.config.balance > 0.0 => loss.weigh("balance", self.config.balance, q_y.imbalance()),
-            _ => loss,
+        let mut loss =
+            weights.loss(elbo_x, (labelled > 0).then(|| (elbo_xy, logits(&draws, 0..labelled).log_prob(&y))));
+        let Some(q_y) = q_y else { return loss };
+        if self.config.balance > 0.0 {
+            loss = loss.weigh("balance", self.config.balance, q_y.imbalance());
         }
+        if let Some(changed) = self.config.augment.changed(u, self.image, noise) {
+            let Draws { q_y: changed, .. } = self.draw(&changed, samples, noise);
+            loss = loss.weigh("consistency", self.config.consistency, inconsistency(&q_y, &changed));
+        }
+        loss
     }
 }
 

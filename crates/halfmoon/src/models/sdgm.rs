@@ -39,6 +39,9 @@ impl ModelConfig for SdgmConfig {
     }
 
     fn check(&self, layout: &Layout) -> Result<(), String> {
+        if self.0.pretrain.is_some() {
+            return Err("`pretrain` is for `adgm` alone".into());
+        }
         self.0.check(layout)
     }
 

@@ -2,17 +2,21 @@
 
 use burn::module::Module;
 use burn::tensor::{DType, Tensor};
+use halfmoon::augment::Augment;
 use halfmoon::branches::SumOverClasses;
-use halfmoon::model::{Batch, Classifier, Counts, LogDensity, Model, ModelConfig, Moment};
-use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, SdgmConfig, Structure};
+use halfmoon::model::{Batch, Classifier, Counts, Generate, LogDensity, Model, ModelConfig, Moment};
+use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, Net, SdgmConfig, Structure};
 use halfmoon::nets::{Activation, Given, Norm};
 use halfmoon::noise::Noise;
 use halfmoon::pairs::Pairs;
+use halfmoon::train::Plan;
+use halfmoon_pool::dataset::ImageShape;
 use halfmoon_pool::encode::Layout;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::support::{assert_close, device, matrix, numbers, with_parameters};
+use crate::gradients::assert_agrees;
+use crate::support::{assert_close, device, matrix, numbers, parameters, with_parameters};
 
 const BOTH: [Structure; 2] = [Structure::Adgm, Structure::Sdgm];
 
@@ -76,7 +80,7 @@ fn total(model: &Auxiliary, batch: &Batch, noise: Vec<f64>) -> f64 {
 #[test]
 fn where_p_of_a_is_q_of_a_nothing_is_left_of_a_in_the_bound() {
     let model = model(Structure::Adgm, config());
-    let own = crate::support::parameters(&model);
+    let own = parameters(&model);
     let forced = with_parameters(model.clone(), |name, numbers| match name.strip_prefix("p_a.") {
         Some("trunk.first.weights.0") => own["q_a.trunk.first.weights.0"].clone(),
         Some("trunk.first.weights.1" | "trunk.first.weights.2") => vec![0.0; numbers.len()],
@@ -286,4 +290,61 @@ fn an_answer_is_made_of_draws_and_sharpens_with_none_of_them() {
     assert_eq!(numbers(&draws), numbers(&again));
     let draws = numbers(&draws);
     assert!(draws[..CLASSES] != draws[CLASSES..2 * CLASSES], "each draw has an a of its own");
+}
+
+#[test]
+fn pictures_may_go_through_convolutions_and_be_moved() {
+    let image = ImageShape { height: 5, width: 6, channels: 1, white: 255.0 };
+    let layout = Layout { numeric: 0, yes_no: 30, categories: vec![], image: Some(image) };
+    let table = Layout { image: None, ..layout.clone() };
+    for structure in BOTH {
+        let config = AuxiliaryConfig {
+            net: Net::Conv,
+            channels: vec![2, 3],
+            activation: Activation::Softplus,
+            augment: Augment::Shift,
+            ..config()
+        };
+        assert!(SdgmConfig(config.clone()).check(&layout).is_ok());
+        assert!(SdgmConfig(config.clone()).check(&table).unwrap_err().contains("pictures"));
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let model = with_parameters(init(structure, config, &layout, CLASSES), |_, numbers| {
+            numbers.iter().map(|_| rng.random_range(-0.6..0.6)).collect()
+        });
+        let rows = |rows: usize, seed: u64| -> Tensor<2> {
+            Noise::new(seed, 0, &device()).with_dtype(DType::F64).uniform([rows, 30])
+        };
+        let batch = Batch { x: rows(4, 1), u: rows(3, 2), ..batch(&[0, 1, 2, 0]) };
+        let loss = |model: &Auxiliary| {
+            let loss = model.loss(&batch, &mut (), &mut Noise::new(2, 1, &device()).with_dtype(DType::F64));
+            assert!(loss.values().iter().any(|&(name, value)| name == "consistency" && value > 0.0));
+            loss.total()
+        };
+        assert_agrees(&format!("{structure:?} with convolutions"), &model, 8, &mut rng, loss);
+        assert_eq!(model.decode(&draw_codes(2), &[0, 2].into()).dims(), [2, 30]);
+    }
+}
+
+fn draw_codes(rows: usize) -> Tensor<2> {
+    Noise::new(7, 0, &device()).with_dtype(DType::F64).normal([rows, Z])
+}
+
+#[test]
+fn adgm_may_start_as_sdgm_and_keeps_what_it_inferred() {
+    let pretrain = AdgmConfig::default().0.pretrain;
+    let both = AdgmConfig(AuxiliaryConfig { pretrain: pretrain.clone(), ..config() });
+    let plain = AdgmConfig(AuxiliaryConfig { pretrain: pretrain.map(|plan| Plan { steps: 0, ..plan }), ..config() });
+    assert_eq!((both.earlier_stages().len(), plain.earlier_stages().len()), (1, 0));
+    let layout = Layout { numeric: 0, yes_no: 6, categories: vec![], image: None };
+    let names = |config: &AdgmConfig| -> Vec<String> {
+        parameters(&config.init(&layout, CLASSES, &mut Noise::new(3, 0, &device()))).into_keys().collect()
+    };
+    // p(a | y, z) and p(x | a, y, z) at first, p(a | x, y, z) and p(x | y, z) afterwards.
+    for (net, inputs) in [("p_a", [2, 3]), ("p_x", [3, 2])] {
+        let of = |names: Vec<String>| {
+            names.iter().filter(|name| name.starts_with(&format!("{net}.trunk.first.weights"))).count()
+        };
+        assert_eq!([of(names(&both)), of(names(&plain))], inputs, "{net}");
+    }
+    assert!(SdgmConfig(both.0).check(&layout).unwrap_err().contains("adgm"));
 }
