@@ -144,8 +144,8 @@ impl NormalisedNet {
         NormalisedNet { layers, activation }
     }
 
-    /// The way up of rows `[n, d]`, normalised by the moments of those from `first` on, with noise of standard deviation
-    /// `level` on the rows and on every z.
+    /// The way up of rows `[n, d]`, normalised by the moments of those from `first` on, with noise of standard
+    /// deviation `level` on the rows and on every z.
     pub(super) fn path(&self, rows: &Tensor<2>, first: usize, noise: Option<(f64, &mut Noise)>) -> Path {
         let mut noise = noise.filter(|(level, _)| *level > 0.0);
         let mut corrupted = |z: Tensor<2>| match &mut noise {
@@ -170,8 +170,8 @@ impl NormalisedNet {
         Path { z, moments }
     }
 
-    /// The logits at the end of a way: `[n, c]`. Not a part of every [`Path`]: what is computed and leads to no loss stays
-    /// in the engine's graph and slows down every later step.
+    /// The logits at the end of a way: `[n, c]`. Not a part of every [`Path`]: what is computed and leads to no loss
+    /// stays in the engine's graph and slows down every later step.
     pub(super) fn logits(&self, path: &Path) -> Tensor<2> {
         let (Some(last), Some(z)) = (self.layers.last(), path.z.last()) else { panic!("a network has layers") };
         last.output(z.clone(), Activation::Identity)

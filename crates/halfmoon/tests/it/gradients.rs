@@ -46,8 +46,8 @@ fn small<C: ModelConfig>() -> C {
         // The gradient of a sum that is partly drawn is not that of its value; `branches.rs` looks at it.
         ("sum_over_classes", "exact"),
         ("directions", "2"),
-        // In VAT's term what it compares with and where it looks are constants for the gradient, and not for a difference;
-        // `vat.rs` holds them fixed.
+        // In VAT's term what it compares with and where it looks are constants for the gradient, and not for a
+        // difference; `vat.rs` holds them fixed.
         ("smoothness", "0"),
         ("entropy", "1"),
         // A thousandfold term would leave too few digits for the difference.
