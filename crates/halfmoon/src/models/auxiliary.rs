@@ -111,7 +111,7 @@ impl Default for AuxiliaryConfig {
 impl AuxiliaryConfig {
     pub(super) fn plan() -> Plan {
         Plan {
-            steps: 20_000,
+            steps: 30_000,
             rate: 3e-3,
             decay: Decay::Linear,
             labelled_rows: 20,
@@ -146,10 +146,8 @@ impl AuxiliaryConfig {
         let features = shape.map(|shape| ConvFeatures::new(shape, &self.channels, noise));
         let d = features.as_ref().map_or(layout.width(), ConvFeatures::width);
         let hidden = &Hidden { widths: &self.hidden, activation: self.activation, norm: self.norm };
-        let (q_y, q_z) = match self.inference {
-            Inference::Full => (&[k, d][..], &[k, c, d][..]),
-            Inference::Chain => (&[k][..], &[k, c][..]),
-        };
+        let q_y = if self.inference.q_y_sees_x() { &[k, d][..] } else { &[k] };
+        let q_z = if self.inference.q_z_sees_x() { &[k, c, d][..] } else { &[k, c] };
         let (p_a, p_x) = match structure {
             Structure::Adgm => (&[d, c, m][..], &[c, m][..]),
             Structure::Sdgm => (&[c, m][..], &[k, c, m][..]),
@@ -185,15 +183,26 @@ impl AuxiliaryConfig {
     }
 }
 
-/// What q(y | …) and q(z | …) are given.
+/// What q(y | …) and q(z | …) are given. Less than the paper's makes a bound of the same kind, of the same model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Inference {
     /// q(y | a, x) and q(z | a, x, y), as the paper has them.
     Full,
-    /// q(y | a) and q(z | a, y): what they know of x they know from a, so that a has to carry it. Not the paper's; an upper
-    /// bound of the same kind, and the models are the same.
+    /// q(y | a, x) and q(z | a, y).
+    ZFromA,
+    /// q(y | a) and q(z | a, y): all that they know of x they know from a.
     Chain,
+}
+
+impl Inference {
+    fn q_y_sees_x(self) -> bool {
+        self != Inference::Chain
+    }
+
+    fn q_z_sees_x(self) -> bool {
+        self == Inference::Full
+    }
 }
 
 /// What makes a and x.
@@ -317,17 +326,15 @@ impl Auxiliary {
 
     /// q(y | a, x), or without x.
     fn q_y(&self, pairs: &Pairs, a: Given, x: Given) -> Categorical {
-        match self.config.inference {
-            Inference::Full => self.q_y.given(pairs, [a, x]),
-            Inference::Chain => self.q_y.given(pairs, [a]),
-        }
+        if self.config.inference.q_y_sees_x() { self.q_y.given(pairs, [a, x]) } else { self.q_y.given(pairs, [a]) }
     }
 
     /// q(z | a, x, y), or without x.
     fn q_z(&self, pairs: &Pairs, a: Given, y: Given, x: Given) -> Normal {
-        match self.config.inference {
-            Inference::Full => self.q_z.given(pairs, [a, y, x]),
-            Inference::Chain => self.q_z.given(pairs, [a, y]),
+        if self.config.inference.q_z_sees_x() {
+            self.q_z.given(pairs, [a, y, x])
+        } else {
+            self.q_z.given(pairs, [a, y])
         }
     }
 
