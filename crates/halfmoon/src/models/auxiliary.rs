@@ -24,7 +24,7 @@ use crate::train::{Decay, Plan};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuxiliaryConfig {
-    /// Size of z. The paper's runs have 100.
+    /// Size of z. The paper's runs have 100; half of it, and narrower layers, cost a third of the time.
     pub latent: usize,
     /// Size of a. The paper's runs have 100.
     pub auxiliary: usize,
@@ -40,7 +40,8 @@ pub struct AuxiliaryConfig {
     /// What comes before it. The paper has batch normalisation, whose statistics over rows under every class are those of
     /// rows that are no data; layer normalisation knows no other row.
     pub norm: Norm,
-    /// What the inference networks are given.
+    /// What the inference networks are given. With less than the paper gives them the error falls at once, where it
+    /// otherwise stays at about 14 % on MNIST with 100 labels.
     pub inference: Inference,
     /// S: samples of a for each row of a step. The paper has 1 and 10, its program 5.
     pub n_mc: usize,
@@ -68,13 +69,14 @@ pub struct AuxiliaryConfig {
     /// anew. 0 steps: none, as in the paper.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrain: Option<Plan>,
-    /// Weight of the labelled bound, in place of the preset's.
+    /// Weight of the labelled bound, in place of the preset's. 0.1 with 20 labelled rows and 180 others a step: a row is a
+    /// row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labelled: Option<f64>,
     /// Weight of the unlabelled bound, in place of the preset's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlabelled: Option<f64>,
-    /// Weight of the classification term, in place of the preset's.
+    /// Weight of the classification term, in place of the preset's: 60 or more in the paper's program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classify: Option<f64>,
 }

@@ -16,7 +16,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::gradients::assert_agrees;
-use crate::support::{assert_close, device, matrix, numbers, parameters, with_parameters};
+use crate::support::{assert_close, device, gradients, matrix, numbers, parameters, with_parameters};
 
 const BOTH: [Structure; 2] = [Structure::Adgm, Structure::Sdgm];
 
@@ -31,6 +31,7 @@ fn config() -> AuxiliaryConfig {
         hidden: vec![7, 5],
         inference: Inference::Full,
         sum_over_classes: SumOverClasses::Exact,
+        balance: 0.0,
         ..AuxiliaryConfig::default()
     }
 }
@@ -297,31 +298,29 @@ fn pictures_may_go_through_convolutions_and_be_moved() {
     let image = ImageShape { height: 5, width: 6, channels: 1, white: 255.0 };
     let layout = Layout { numeric: 0, yes_no: 30, categories: vec![], image: Some(image) };
     let table = Layout { image: None, ..layout.clone() };
+    let rows = |rows: usize, seed: u64| -> Tensor<2> {
+        Noise::new(seed, 0, &device()).with_dtype(DType::F64).uniform([rows, 30])
+    };
+    let batch = Batch { x: rows(4, 1), u: rows(3, 2), ..batch(&[0, 1, 2, 0]) };
+    let loss = |model: &Auxiliary| model.loss(&batch, &mut (), &mut Noise::new(2, 1, &device()).with_dtype(DType::F64));
     for structure in BOTH {
-        let config = AuxiliaryConfig {
-            net: Net::Conv,
-            channels: vec![2, 3],
-            activation: Activation::Softplus,
-            augment: Augment::Shift,
-            ..config()
-        };
+        let config =
+            AuxiliaryConfig { net: Net::Conv, channels: vec![2, 3], activation: Activation::Softplus, ..config() };
         assert!(SdgmConfig(config.clone()).check(&layout).is_ok());
         assert!(SdgmConfig(config.clone()).check(&table).unwrap_err().contains("pictures"));
         let mut rng = ChaCha8Rng::seed_from_u64(4);
-        let model = with_parameters(init(structure, config, &layout, CLASSES), |_, numbers| {
-            numbers.iter().map(|_| rng.random_range(-0.6..0.6)).collect()
-        });
-        let rows = |rows: usize, seed: u64| -> Tensor<2> {
-            Noise::new(seed, 0, &device()).with_dtype(DType::F64).uniform([rows, 30])
+        let mut model = |config: AuxiliaryConfig| {
+            with_parameters(init(structure, config, &layout, CLASSES), |_, numbers| {
+                numbers.iter().map(|_| rng.random_range(-0.6..0.6)).collect()
+            })
         };
-        let batch = Batch { x: rows(4, 1), u: rows(3, 2), ..batch(&[0, 1, 2, 0]) };
-        let loss = |model: &Auxiliary| {
-            let loss = model.loss(&batch, &mut (), &mut Noise::new(2, 1, &device()).with_dtype(DType::F64));
-            assert!(loss.values().iter().any(|&(name, value)| name == "consistency" && value > 0.0));
-            loss.total()
-        };
-        assert_agrees(&format!("{structure:?} with convolutions"), &model, 8, &mut rng, loss);
-        assert_eq!(model.decode(&draw_codes(2), &[0, 2].into()).dims(), [2, 30]);
+        let (plain, moved) = (model(config.clone()), model(AuxiliaryConfig { augment: Augment::Shift, ..config }));
+        assert_agrees(&format!("{structure:?} with convolutions"), &plain, 8, &mut rng, |model| loss(model).total());
+        assert_eq!(plain.decode(&draw_codes(2), &[0, 2].into()).dims(), [2, 30]);
+        // What a moved picture is compared with is a constant, so central differences do not apply.
+        let values = loss(&moved).values();
+        assert!(values.iter().any(|&(name, value)| name == "consistency" && value > 0.0), "{values:?}");
+        assert!(!gradients(&moved, &loss(&moved).total().backward()).is_empty());
     }
 }
 

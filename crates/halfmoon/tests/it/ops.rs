@@ -8,7 +8,7 @@ use halfmoon::nets::{WideResNet, WideResNetConfig};
 use halfmoon::noise::Noise;
 use halfmoon::ops::{
     Activation, Adam, ConvOptions, Index, activate, bernoulli_log_prob, conv2d, count_macs, join, kl_to_standard,
-    linear, rsample, without_kernels,
+    layer_norm, linear, rsample, without_kernels,
 };
 use halfmoon_pool::dataset::ImageShape;
 use rand::{RngExt, SeedableRng};
@@ -98,6 +98,18 @@ fn activations_agree_with_the_engine() {
         for shape in [[1, 1, 1], [3, 5, 7], [9, 50, 81]] {
             let t = both.tracked(shape);
             both.compare(&format!("{activation:?}"), [0, 1].map(|k| activate(activation, t[k].clone())), &[&t]);
+        }
+    }
+}
+
+#[test]
+fn layer_normalisation_agrees_with_the_engine() {
+    let mut both = Pairwise::new(8);
+    for (n, width) in [(0, 5), (1, 3), (7, 17), (40, 300)] {
+        for activation in Activation::ALL {
+            let (t, gain, shift) = (both.tracked([n, width]), both.tracked([width]), both.tracked([width]));
+            let y = [0, 1].map(|k| layer_norm(t[k].clone(), gain[k].clone(), shift[k].clone(), activation));
+            both.compare(&format!("layer norm {activation:?} {n} {width}"), y, &[&t, &gain, &shift]);
         }
     }
 }
