@@ -23,7 +23,7 @@ use crate::batches::TrainingRows;
 use crate::checkpoint::Checkpoint;
 use crate::model::{Makes, ModelConfig};
 use crate::noise::Noise;
-use crate::train::{Decay, Plan};
+use crate::train::Plan;
 
 /// Hyper-parameters of ADGM.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl Default for AdgmConfig {
     /// With a first stage: p(a | x, y, z) sees x and learns to copy q(a | x), so that a costs nothing and loses its noise,
     /// which is what keeps q(y | a) from settling early on what is wrong.
     fn default() -> Self {
-        let pretrain = Plan { steps: 10_000, decay: Decay::Constant, ..AuxiliaryConfig::plan() };
+        let pretrain = Plan { steps: 10_000, ..AuxiliaryConfig::plan() };
         AdgmConfig(AuxiliaryConfig { pretrain: Some(pretrain), ..AuxiliaryConfig::default() })
     }
 }
@@ -47,8 +47,9 @@ impl ModelConfig for AdgmConfig {
     const MAKES: Makes = Makes::InputsOfAClass;
     const NEEDS_LABELS: bool = false;
 
+    /// At a lower rate than the first stage: what was inferred there is to be kept.
     fn plan() -> Plan {
-        Plan { steps: 10_000, ..AuxiliaryConfig::plan() }
+        Plan { steps: 6000, rate: 1e-3, ..AuxiliaryConfig::plan() }
     }
 
     fn earlier_stages(&self) -> Vec<Plan> {

@@ -266,6 +266,12 @@ struct Sides<'a> {
 }
 
 impl Auxiliary {
+    /// The same networks, trained from here on as `config` says. It must make networks of the same shapes.
+    #[must_use]
+    pub fn with(self, config: &AuxiliaryConfig) -> Auxiliary {
+        Auxiliary { config: config.clone(), ..self }
+    }
+
     /// The inference networks of this model, and the generative ones of `other`.
     pub(super) fn generating_as(self, other: Auxiliary) -> Auxiliary {
         Auxiliary { p_a: other.p_a, p_x: other.p_x, structure: other.structure, ..self }
