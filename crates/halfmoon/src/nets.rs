@@ -190,6 +190,20 @@ impl Trunk {
         }
     }
 
+    /// The same function of all inputs but this one, which had no say: it was 0.
+    fn without(mut self, input: usize) -> Trunk {
+        self.first.weights.remove(input);
+        self
+    }
+
+    /// The same function, given one vector more in this place, which has no say yet: its weights are 0.
+    fn given_also(mut self, input: usize, width: usize) -> Trunk {
+        let bias = self.first.bias.val();
+        let zeros = Tensor::zeros([width, bias.dims()[0]], (&bias.device(), bias.dtype()));
+        self.first.weights.insert(input, Param::from_tensor(zeros));
+        self
+    }
+
     /// → `[p, last hidden width]`, a row a pair.
     pub fn forward(&self, pairs: &Pairs, inputs: &[Given]) -> Tensor<2> {
         self.layers(|activation| self.first.forward(activation, pairs, inputs))
@@ -243,6 +257,17 @@ impl NormalNet {
             mean: Linear::new(last, outputs, std_dev, noise),
             log_var: Linear::new(last, outputs, NEAR_ZERO, noise),
         }
+    }
+
+    /// Width of the first thing that it is given.
+    pub fn given_width(&self) -> usize {
+        self.trunk.first.weights[0].val().dims()[0]
+    }
+
+    /// The same distribution, given one vector more, which has no say yet.
+    #[must_use]
+    pub fn given_also(self, input: usize, width: usize) -> NormalNet {
+        NormalNet { trunk: self.trunk.given_also(input, width), ..self }
     }
 
     /// The distribution of each pair under these inputs.
@@ -328,6 +353,12 @@ impl MixedNet {
         let last = last(hidden);
         let out = Linear::new(last, picture.width(), (2.0 / last as f64).sqrt(), noise);
         MixedNet { out, picture: Some(picture), ..MixedNet::new(inputs, hidden, layout, noise) }
+    }
+
+    /// The same distribution without one of the inputs, where that was 0.
+    #[must_use]
+    pub fn without(self, input: usize) -> MixedNet {
+        MixedNet { trunk: self.trunk.without(input), ..self }
     }
 
     /// The distribution of each pair under these inputs.

@@ -34,7 +34,7 @@ impl Default for AdgmConfig {
     /// With a first stage: p(a | x, y, z) sees x and learns to copy q(a | x), so that a costs nothing and loses its noise,
     /// which is what keeps q(y | a) from settling early on what is wrong.
     fn default() -> Self {
-        let pretrain = Plan { steps: 10_000, ..AuxiliaryConfig::plan() };
+        let pretrain = Plan { steps: 12_000, ..AuxiliaryConfig::plan() };
         AdgmConfig(AuxiliaryConfig { pretrain: Some(pretrain), ..AuxiliaryConfig::default() })
     }
 }
@@ -65,9 +65,8 @@ impl ModelConfig for AdgmConfig {
         self.0.init(structure, layout, classes, noise)
     }
 
-    fn begin_stage(&self, _: usize, model: Auxiliary, rows: &TrainingRows, noise: &mut Noise) -> Auxiliary {
-        let fresh = self.0.init(Structure::Adgm, &rows.encoding.layout(), model.classes(), noise);
-        model.generating_as(fresh)
+    fn begin_stage(&self, _: usize, model: Auxiliary, _: &TrainingRows, _: &mut Noise) -> Auxiliary {
+        model.into_adgm()
     }
 
     fn init_like(&self, stored: &Checkpoint, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {

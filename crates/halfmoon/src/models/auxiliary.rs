@@ -12,7 +12,7 @@ use crate::augment::{Augment, inconsistency};
 use crate::branches::{ClassSum, SumOverClasses};
 use crate::dist::{Categorical, Mixed, Normal, log_mean_exp, log_sum_exp};
 use crate::loss::Loss;
-use crate::model::{Batch, Classifier, Generate, LogDensity, Model};
+use crate::model::{Batch, Classifier, Generate, LogDensity, Model, Moment};
 use crate::nets::Given::{self, At, Class, Pair, Row};
 use crate::nets::{Activation, CategoricalNet, ConvFeatures, ConvPicture, Hidden, MixedNet, Norm, NormalNet};
 use crate::noise::Noise;
@@ -65,8 +65,8 @@ pub struct AuxiliaryConfig {
     pub augment: Augment,
     /// Weight of KL(q(y | a, x) ‖ the same of the changed picture), where pictures are changed.
     pub consistency: f64,
-    /// For `adgm`: a first stage in which it has SDGM's p(a | y, z) and p(x | a, y, z), and after which these two are made
-    /// anew. 0 steps: none, as in the paper.
+    /// For `adgm`: a first stage in which it is an SDGM, whose x depends on a less and less and in the end no longer. 0 steps:
+    /// none, as in the paper.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrain: Option<Plan>,
     /// Weight of the labelled bound, in place of the preset's. 0.1 with 20 labelled rows and 180 others a step: a row is a
@@ -272,9 +272,23 @@ impl Auxiliary {
         Auxiliary { config: config.clone(), ..self }
     }
 
-    /// The inference networks of this model, and the generative ones of `other`.
-    pub(super) fn generating_as(self, other: Auxiliary) -> Auxiliary {
-        Auxiliary { p_a: other.p_a, p_x: other.p_x, structure: other.structure, ..self }
+    /// An SDGM whose x no longer depends on a, as the ADGM that it is: the same p(a | y, z), which may see x from here on,
+    /// and the same p(x | y, z).
+    #[must_use]
+    pub fn into_adgm(self) -> Auxiliary {
+        let seen = self.q_a.given_width();
+        Auxiliary { p_a: self.p_a.given_also(0, seen), p_x: self.p_x.without(0), structure: Structure::Adgm, ..self }
+    }
+
+    /// Share of a that p(x | a, y, z) is given. In the first stage of `adgm` it falls to 0.
+    fn share_of_a(&self, moment: Moment) -> f64 {
+        match self.config.earlier_stages().first() {
+            Some(plan) if moment.stage == 0 => {
+                let done = moment.step as f64 / plan.steps as f64;
+                ((FADED - done) / (FADED - FADES)).clamp(0.0, 1.0)
+            }
+            _ => 1.0,
+        }
     }
 
     /// S = `samples` draws of a for each row `[r, d]`, and what they say of the class.
@@ -297,30 +311,30 @@ impl Auxiliary {
         draws: &Draws,
         pairs: &Pairs,
         y: Given,
-        kl_weight: f64,
+        moment: Moment,
         noise: &mut Noise,
     ) -> Tensor<1> {
-        let Sides { q_z, p_a, p_x, row, .. } = self.sides(draws, pairs, y, noise);
+        let kl_weight = moment.warm_up(self.config.warm_up);
+        let Sides { q_z, p_a, p_x, row, .. } = self.sides(draws, pairs, y, self.share_of_a(moment), noise);
         let kl = q_z.kl_to_standard() + log_ratio(draws, pairs, &p_a);
         let kl = if kl_weight < 1.0 { kl * kl_weight } else { kl };
         p_x.log_prob(x, Some(&row)) + self.log_p_y() - kl
     }
 
-    fn sides(&self, draws: &Draws, pairs: &Pairs, y: Given, noise: &mut Noise) -> Sides<'_> {
+    fn sides(&self, draws: &Draws, pairs: &Pairs, y: Given, share_of_a: f64, noise: &mut Noise) -> Sides<'_> {
         let row: Index = pairs.row().iter().map(|&draw| draws.row[draw as usize]).collect();
         let (a, x) = (Row(&draws.a), At(&draws.seen, &row));
         let q_z = bounded(self.q_z(pairs, a, y, x));
         let z = q_z.rsample_by_row(pairs, noise);
         let (p_a, p_x) = match self.structure {
             Structure::Adgm => (self.p_a.given(pairs, [x, y, Pair(&z)]), self.p_x.given(pairs, [y, Pair(&z)])),
+            Structure::Sdgm if share_of_a < 1.0 => {
+                let less = draws.a.clone() * share_of_a;
+                (self.p_a.given(pairs, [y, Pair(&z)]), self.p_x.given(pairs, [Row(&less), y, Pair(&z)]))
+            }
             Structure::Sdgm => (self.p_a.given(pairs, [y, Pair(&z)]), self.p_x.given(pairs, [a, y, Pair(&z)])),
         };
         Sides { q_z, z, p_a: bounded(p_a), p_x, row }
-    }
-
-    /// Number of classes.
-    pub(super) fn classes(&self) -> usize {
-        self.classes
     }
 
     fn log_p_y(&self) -> f64 {
@@ -352,6 +366,12 @@ impl Auxiliary {
     }
 }
 
+/// From this share of the first stage of `adgm` on, p(x | a, y, z) is given less of a.
+const FADES: f64 = 0.6;
+
+/// From this share on, it is given nothing of it.
+const FADED: f64 = 0.9;
+
 /// log q(a | x) − log p(a | …) of each pair: `[p]`.
 fn log_ratio(draws: &Draws, pairs: &Pairs, p_a: &Normal) -> Tensor<1> {
     let a = pick(draws.a.clone(), Some(pairs.row()));
@@ -375,7 +395,6 @@ impl Model for Auxiliary {
     fn loss(&self, batch: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
         let Batch { x, y, u, counts, moment } = batch;
         let weights = self.config.instead().of(self.config.preset.weights(*counts));
-        let kl_weight = moment.warm_up(self.config.warm_up);
         let samples = self.config.n_mc;
         let rows = Tensor::cat(vec![x.clone(), u.clone()], 0);
         let draws = self.draw(&rows, samples, noise);
@@ -384,7 +403,7 @@ impl Model for Auxiliary {
         let logits = |draws: &Draws, of| Categorical { logits: draws.q_y.logits.clone().slice_dim(0, of) };
         let q_y = (all > labelled).then(|| logits(&draws, labelled..all));
         let branches = self.config.class_sum().branches(&y, self.classes, q_y.as_ref(), noise);
-        let bound = self.bound(&rows, &draws, branches.pairs(), branches.class(), kl_weight, noise);
+        let bound = self.bound(&rows, &draws, branches.pairs(), branches.class(), *moment, noise);
         let (elbo_xy, elbo_x) = branches.gather(bound);
         let mut loss =
             weights.loss(elbo_x, (labelled > 0).then(|| (elbo_xy, logits(&draws, 0..labelled).log_prob(&y))));
@@ -426,12 +445,15 @@ impl Classifier for Auxiliary {
     }
 }
 
+/// After all stages and warm-ups.
+const TRAINED: Moment = Moment { stage: usize::MAX, step: u64::MAX };
+
 impl LogDensity for Auxiliary {
     /// The bound on log p(x, ŷ) for one a and its likeliest class ŷ: a lower bound on log p(x) as well.
     fn log_density(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<1> {
         let draws = self.draw(x, 1, noise);
         let pairs = Pairs::own(&draws.q_y.mode());
-        self.bound(x, &draws, &pairs, Class, 1.0, noise)
+        self.bound(x, &draws, &pairs, Class, TRAINED, noise)
     }
 
     /// Importance sampling for a and, under every class, z; the classes are summed exactly.
@@ -440,7 +462,7 @@ impl LogDensity for Auxiliary {
         let pairs = Pairs::every_class(n, self.classes);
         let log_weights = (0..samples).map(|_| {
             let draws = self.draw(x, 1, noise);
-            let Sides { q_z, z, p_a, p_x, row } = self.sides(&draws, &pairs, Class, noise);
+            let Sides { q_z, z, p_a, p_x, row } = self.sides(&draws, &pairs, Class, 1.0, noise);
             let log_weight = p_x.log_prob(x, Some(&row)) + self.log_p_y() - log_ratio(&draws, &pairs, &p_a)
                 + Normal::standard_log_prob(&z)
                 - q_z.log_prob(&z);
