@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn all_steps_are_as_likely() {
         let counts = (0..1000).map(|i| step_of((f64::from(i) + 0.5) / 1000.0)).fold([0; 5], |mut counts, step| {
-            counts[usize::try_from(step + MOST).unwrap()] += 1;
+            counts[usize::try_from(step + MOST).expect("from 0 to 4")] += 1;
             counts
         });
         assert_eq!(counts, [200; 5]);

@@ -48,6 +48,7 @@ pub struct Branches {
 }
 
 /// How the pairs after the labelled ones are put together.
+#[expect(clippy::large_enum_variant, reason = "there is one of them a step")]
 enum Rest {
     Nothing,
     /// `slot`: for each row and class its pair, or one past the last where it has none. Without it every one has one.

@@ -300,7 +300,7 @@ impl Auxiliary {
         let q_a = Normal { mean: pick(q_a.mean, Some(&row)), log_var: pick(q_a.log_var, Some(&row)) };
         let a = q_a.rsample(noise);
         let q_y = self.q_y(&Pairs::alone(rows * samples), Pair(&a), At(&seen, &row));
-        Draws { seen, row, q_a, a, q_y }
+        Draws { seen, row, a, q_a, q_y }
     }
 
     /// A lower bound on log p(x, y), f of the paper's equations for each pair of a draw and whatever stands for its class:

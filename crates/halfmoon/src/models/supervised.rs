@@ -116,7 +116,7 @@ impl Classifier for Supervised {
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
         match (&self.mlp, &self.conv) {
             (Some(mlp), _) => mlp.of(x).logits,
-            (None, Some(conv)) => conv.forward(x.clone()),
+            (None, Some(conv)) => conv.forward(x),
             (None, None) => unreachable!("`init` makes one of the two"),
         }
     }

@@ -224,7 +224,7 @@ impl Classifier for Vat {
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
         match (&self.mlp, &self.conv) {
             (Some(mlp), _) => mlp.classify(x),
-            (None, Some(conv)) => conv.forward(x.clone()),
+            (None, Some(conv)) => conv.forward(x),
             (None, None) => unreachable!("`init` makes one of the two"),
         }
     }

@@ -113,8 +113,8 @@ impl ConvNet {
     }
 
     /// `[n, height · width · channels]` → logits `[n, classes]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.logits.forward(self.dense.then(Activation::Relu, self.features.of(&x)))
+    pub fn forward(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.logits.forward(self.dense.then(Activation::Relu, self.features.of(x)))
     }
 }
 
