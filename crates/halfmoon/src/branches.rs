@@ -138,7 +138,7 @@ impl Branches {
     }
 
     /// From a bound on log p(x, y) of each pair, `[p]`: those of the labelled rows, `[n]`, and for the other rows
-    /// E_q(y)[bound] + H[q(y)], a bound on log p(x), `[m]`.
+    /// the mean of the bound under q(y) and the entropy of q(y), together a bound on log p(x), `[m]`.
     pub fn gather(&self, bound: Tensor<1>) -> (Tensor<1>, Option<Tensor<1>>) {
         let (n, p) = (self.labelled, bound.dims()[0]);
         let own = bound.clone().slice_dim(0, 0..n);

@@ -1,6 +1,6 @@
 //! Distributions, as the equations use them.
 //!
-//! Tensors are `[p, width]`, a row a pair of [`Pairs`](crate::pairs::Pairs), so that one line of an equation
+//! Tensors are `[p, width]`, a row a pair of [`Pairs`], so that one line of an equation
 //! serves the labelled rows under their class and the sum over classes. Log-probabilities sum over the last
 //! axis and come back as `[p]`, in nats.
 
