@@ -107,7 +107,7 @@ fn a_finished_run_never_claims_steps_that_it_did_not_take() {
     let place = Place::with("pets.csv", pets(40));
     place.train("pets.csv --label species --labels 30 --model m2");
     let said = place.run("train --resume run --steps 60");
-    let steps = if place.read("run/config.toml").contains("steps = 60") { 60 } else { 20 };
+    let steps = if place.read("run/config.toml").contains("steps = 60\n") { 60 } else { 20 };
     let figures: Value = serde_json::from_str(&place.read("run/result.json")).unwrap();
     assert_eq!(figures["steps"], steps, "{}\n{}", said.out, said.err);
 }
