@@ -40,8 +40,8 @@ pub struct AuxiliaryConfig {
     /// What comes before it. The paper has batch normalisation, whose statistics over rows under every class are those of
     /// rows that are no data; layer normalisation knows no other row.
     pub norm: Norm,
-    /// What the inference networks are given. With less than the paper gives them the error falls at once, where it
-    /// otherwise stays at about 14 % on MNIST with 100 labels.
+    /// What the inference networks are given. With less than the paper gives them the error falls faster: 7.2 % in place
+    /// of 9.5 % after a minute on MNIST with 100 labels.
     pub inference: Inference,
     /// S: samples of a for each row of a step. The paper has 1 and 10, its program 5.
     pub n_mc: usize,
