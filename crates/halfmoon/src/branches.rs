@@ -139,9 +139,10 @@ impl Branches {
 
     /// From a bound on log p(x, y) of each pair, `[p]`: those of the labelled rows, `[n]`, and for the other rows
     /// the mean of the bound under q(y) and the entropy of q(y), together a bound on log p(x), `[m]`.
-    pub fn gather(&self, bound: Tensor<1>) -> (Tensor<1>, Option<Tensor<1>>) {
+    pub fn gather(&self, bound: Tensor<1>) -> (Option<Tensor<1>>, Option<Tensor<1>>) {
         let (n, p) = (self.labelled, bound.dims()[0]);
-        let own = bound.clone().slice_dim(0, 0..n);
+        // Not even nothing is cut out where there is nothing: what leads to no loss would stay in the engine's graph.
+        let own = (n > 0).then(|| bound.clone().slice_dim(0, 0..n));
         let bound = (p > n).then(|| bound.slice_dim(0, n..p));
         let elbo_x = bound.and_then(|bound| match &self.rest {
             Rest::Nothing => None,

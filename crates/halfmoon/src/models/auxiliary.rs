@@ -328,11 +328,11 @@ impl Auxiliary {
         let z = q_z.rsample_by_row(pairs, noise);
         let (p_a, p_x) = match self.structure {
             Structure::Adgm => (self.p_a.given(pairs, [x, y, Pair(&z)]), self.p_x.given(pairs, [y, Pair(&z)])),
-            Structure::Sdgm if share_of_a < 1.0 => {
-                let less = draws.a.clone() * share_of_a;
-                (self.p_a.given(pairs, [y, Pair(&z)]), self.p_x.given(pairs, [Row(&less), y, Pair(&z)]))
+            Structure::Sdgm => {
+                let less = (share_of_a < 1.0).then(|| draws.a.clone() * share_of_a);
+                let a = less.as_ref().map_or(a, Row);
+                (self.p_a.given(pairs, [y, Pair(&z)]), self.p_x.given(pairs, [a, y, Pair(&z)]))
             }
-            Structure::Sdgm => (self.p_a.given(pairs, [y, Pair(&z)]), self.p_x.given(pairs, [a, y, Pair(&z)])),
         };
         Sides { q_z, z, p_a: bounded(p_a), p_x, row }
     }
@@ -405,8 +405,7 @@ impl Model for Auxiliary {
         let branches = self.config.class_sum().branches(&y, self.classes, q_y.as_ref(), noise);
         let bound = self.bound(&rows, &draws, branches.pairs(), branches.class(), *moment, noise);
         let (elbo_xy, elbo_x) = branches.gather(bound);
-        let mut loss =
-            weights.loss(elbo_x, (labelled > 0).then(|| (elbo_xy, logits(&draws, 0..labelled).log_prob(&y))));
+        let mut loss = weights.loss(elbo_x, elbo_xy.map(|elbo_xy| (elbo_xy, logits(&draws, 0..labelled).log_prob(&y))));
         let Some(q_y) = q_y else { return loss };
         if self.config.balance > 0.0 {
             loss = loss.weigh("balance", self.config.balance, q_y.imbalance());

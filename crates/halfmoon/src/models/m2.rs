@@ -159,7 +159,7 @@ impl Model for M2 {
         let (elbo_xy, elbo_x) =
             branches.gather(self.bound(&rows, branches.pairs(), branches.class(), kl_weight, noise));
         let log_q_y = || Categorical { logits: logits.slice_dim(0, 0..n) }.log_prob(y);
-        weights.loss(elbo_x, (n > 0).then(|| (elbo_xy, log_q_y())))
+        weights.loss(elbo_x, elbo_xy.map(|elbo_xy| (elbo_xy, log_q_y())))
     }
 }
 

@@ -37,7 +37,7 @@ fn value_and_gradient(sum: ClassSum, noise: &mut Noise) -> (f64, Vec<f64>, usize
     let of = pairs.row().iter().zip(pairs.class().iter()).skip(1);
     let bounds = of.map(|(&row, &class)| BOUNDS[row as usize - 1][class as usize]);
     let (own, others) = branches.gather(tensor(std::iter::once(-7.0).chain(bounds).collect()));
-    assert_eq!(numbers(&own), [-7.0]);
+    assert_eq!(numbers(&own.unwrap()), [-7.0]);
     let value = others.unwrap().sum();
     let gradient = numbers(&logits.grad(&value.clone().backward()).unwrap());
     (numbers(&value)[0], gradient, pairs.row().len() - 1)
