@@ -212,10 +212,10 @@ pub fn log_mean_exp(terms: impl ExactSizeIterator<Item = Tensor<1>>) -> Tensor<1
     sum.expect("a mean has at least one term") - (count as f64).ln()
 }
 
-/// ln Σ_c exp(w_c) over the last axis: `[n, c]` → `[n]`.
-pub fn log_sum_exp(terms: Tensor<2>) -> Tensor<1> {
-    let largest = terms.clone().max_dim(1);
-    ((terms - largest.clone()).exp().sum_dim(1).log() + largest).squeeze_dim(1)
+/// ln Σ_c exp(w_c) over the last axis: `[…, c]` → `[…]`, whose number of axes is `E`.
+pub fn log_sum_exp<const D: usize, const E: usize>(terms: Tensor<D>) -> Tensor<E> {
+    let largest = terms.clone().max_dim(D - 1);
+    ((terms - largest.clone()).exp().sum_dim(D - 1).log() + largest).squeeze_dim(D - 1)
 }
 
 /// Σ over the last axis: `[p, d]` → `[p]`.

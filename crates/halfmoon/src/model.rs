@@ -79,6 +79,13 @@ pub trait Classifier: Model {
         self.classify(x).unsqueeze_dim(1)
     }
 
+    /// What the answer is made from, the last hidden layer or a code, without noise: `[n, h]`. `None` where there is
+    /// nothing such.
+    fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        let _ = x;
+        None
+    }
+
     /// `Some(self)` if the model has a density.
     fn as_log_density(&self) -> Option<&dyn LogDensity> {
         None

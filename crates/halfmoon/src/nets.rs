@@ -314,7 +314,12 @@ impl CategoricalNet {
 
     /// The distribution of each row, for a network that is given one vector `[n, d]`.
     pub fn of(&self, x: &Tensor<2>) -> Categorical {
-        Categorical { logits: self.logits.forward(self.trunk.of(x)) }
+        Categorical { logits: self.logits.forward(self.codes(x)) }
+    }
+
+    /// The last hidden layer of each row: `[n, h]`.
+    pub fn codes(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.trunk.of(x)
     }
 }
 

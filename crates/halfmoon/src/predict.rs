@@ -4,9 +4,10 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 use halfmoon_pool::Class;
 use halfmoon_pool::scores::{Generator, Predictor, Scores};
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, concatenate};
+use ndarray::{Array, Array1, Array2, Array3, ArrayView2, Axis, RemoveAxis, concatenate};
 
 use crate::batches::tensor;
+use crate::dist::log_sum_exp;
 use crate::model::{Classifier, Generate, LogDensity};
 use crate::noise::Noise;
 use crate::ops::Index;
@@ -26,11 +27,9 @@ impl<M: Classifier> Trained<M> {
         Trained { model: model.valid(), device: device.clone().inner() }
     }
 
-    /// `[item, draw, class]` of rows `[n, d]`.
-    fn classify(&self, x: &Tensor<2>) -> Array3<f32> {
-        let log_probs = log_softmax(self.model.draws(x, &mut noise_for_all(&self.device)), 2);
-        let shape = log_probs.dims();
-        Array3::from_shape_vec(shape, numbers(log_probs)).expect("the shape of these numbers")
+    /// Logits of rows `[n, d]`: `[n, s, c]`.
+    fn draws(&self, x: &Tensor<2>) -> Tensor<3> {
+        self.model.draws(x, &mut noise_for_all(&self.device))
     }
 }
 
@@ -39,13 +38,19 @@ impl<M: Classifier> Predictor for Trained<M> {
         in_chunks(&inputs, |chunk| {
             let x = on_device(chunk, &self.device);
             let log_density = self.model.as_log_density().map(|model| log_density(model, &x, &self.device));
-            Scores { log_probs: self.classify(&x), log_density }
+            let logits = self.draws(&x);
+            let energy = Array1::from(numbers(-log_sum_exp::<3, 2>(logits.clone()).mean_dim(1).squeeze_dim::<1>(1)));
+            let codes = self.model.codes(&x).map(array);
+            Scores { log_probs: normalised(logits), log_density, energy: Some(energy), codes }
         })
     }
 
     fn log_probs(&self, inputs: ArrayView2<f32>) -> Array3<f32> {
-        let of = |chunk: &ArrayView2<f32>| self.classify(&on_device(chunk, &self.device));
-        in_chunks(&inputs, |chunk| Scores { log_probs: of(chunk), log_density: None }).log_probs
+        in_chunks(&inputs, |chunk| {
+            let log_probs = normalised(self.draws(&on_device(chunk, &self.device)));
+            Scores { log_probs, log_density: None, energy: None, codes: None }
+        })
+        .log_probs
     }
 
     fn importance_bound(&self, inputs: ArrayView2<f32>, samples: usize) -> Option<Array1<f32>> {
@@ -57,6 +62,13 @@ impl<M: Classifier> Predictor for Trained<M> {
     }
 }
 
+/// Log-probs of logits `[n, s, c]`.
+fn normalised(logits: Tensor<3>) -> Array3<f32> {
+    let log_probs = log_softmax(logits, 2);
+    let shape = log_probs.dims();
+    Array3::from_shape_vec(shape, numbers(log_probs)).expect("the shape of these numbers")
+}
+
 /// `scores` of pieces of the rows, as one.
 pub fn in_chunks(inputs: &ArrayView2<f32>, scores: impl Fn(&ArrayView2<f32>) -> Scores) -> Scores {
     if inputs.nrows() <= ROWS {
@@ -64,11 +76,18 @@ pub fn in_chunks(inputs: &ArrayView2<f32>, scores: impl Fn(&ArrayView2<f32>) -> 
     }
     let parts: Vec<Scores> = inputs.axis_chunks_iter(Axis(0), ROWS).map(|part| scores(&part)).collect();
     let log_probs: Vec<_> = parts.iter().map(|part| part.log_probs.view()).collect();
-    let densities: Option<Vec<_>> = parts.iter().map(|part| part.log_density.as_ref().map(|d| d.view())).collect();
     Scores {
         log_probs: concatenate(Axis(0), &log_probs).expect("chunks have the same classes"),
-        log_density: densities.map(|parts| concatenate(Axis(0), &parts[..]).expect("vectors can be joined")),
+        log_density: joined(&parts, |part| part.log_density.as_ref()),
+        energy: joined(&parts, |part| part.energy.as_ref()),
+        codes: joined(&parts, |part| part.codes.as_ref()),
     }
+}
+
+/// One array of all parts', where every part has one.
+fn joined<D: RemoveAxis>(parts: &[Scores], array: impl Fn(&Scores) -> Option<&Array<f32, D>>) -> Option<Array<f32, D>> {
+    let arrays: Option<Vec<_>> = parts.iter().map(|part| array(part).map(|array| array.view())).collect();
+    arrays.map(|arrays| concatenate(Axis(0), &arrays).expect("chunks have the same columns"))
 }
 
 /// The density of rows that are on the device already.

@@ -425,6 +425,10 @@ impl Classifier for Auxiliary {
         self.logits(&seen, &self.q_a.of(&seen).mean)
     }
 
+    fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        Some(self.q_a.of(&self.seen(x)).mean)
+    }
+
     fn draws(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<3> {
         if self.config.n_mc_answer == 0 {
             return self.classify(x).unsqueeze_dim(1);

@@ -99,6 +99,11 @@ impl Layer {
         linear(h, self.weight.val(), None, Activation::Identity)
     }
 
+    /// The layer of rows that are asked about: normalised by what was seen in training.
+    fn asked(&self, h: Tensor<2>, activation: Activation) -> Tensor<2> {
+        self.output(self.seen.moments().normalise(self.product(h)), activation)
+    }
+
     /// act(γ (z + β)).
     fn output(&self, z: Tensor<2>, activation: Activation) -> Tensor<2> {
         let shifted = z + self.beta.val().unsqueeze();
@@ -179,11 +184,14 @@ impl NormalisedNet {
 
     /// Logits of rows that are asked about: `[n, d]` → `[n, c]`.
     pub(super) fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
-        let last = self.layers.len() - 1;
-        self.layers.iter().enumerate().fold(x.clone(), |h, (at, layer)| {
-            let activation = if at == last { Activation::Identity } else { self.activation };
-            layer.output(layer.seen.moments().normalise(layer.product(h)), activation)
-        })
+        let last = self.layers.last().expect("a network has layers");
+        last.asked(self.codes(x), Activation::Identity)
+    }
+
+    /// The last hidden layer of rows that are asked about: `[n, h]`, the rows themselves where there is none.
+    pub(super) fn codes(&self, x: &Tensor<2>) -> Tensor<2> {
+        let hidden = &self.layers[..self.layers.len() - 1];
+        hidden.iter().fold(x.clone(), |h, layer| layer.asked(h, self.activation))
     }
 
     /// With the moments of a step of which `done` came before it. The first ones are forgotten soon: the weights that

@@ -205,8 +205,19 @@ impl Model for Cae {
     }
 }
 
+impl Cae {
+    /// The last code of each row: `[n, h]`.
+    fn hidden(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.layers.iter().fold(x.clone(), |h, layer| layer.code(&h))
+    }
+}
+
 impl Classifier for Cae {
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
-        self.logits.forward(self.layers.iter().fold(x.clone(), |h, layer| layer.code(&h)))
+        self.logits.forward(self.hidden(x))
+    }
+
+    fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        Some(self.hidden(x))
     }
 }

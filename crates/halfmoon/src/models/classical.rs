@@ -103,7 +103,7 @@ struct Answers<F>(F);
 
 impl<F: Fitted> Predictor for Answers<F> {
     fn scores(&self, inputs: ArrayView2<f32>) -> Scores {
-        Scores { log_probs: log_probs(self.0.probs(inputs)), log_density: None }
+        Scores { log_probs: log_probs(self.0.probs(inputs)), log_density: None, energy: None, codes: None }
     }
 }
 

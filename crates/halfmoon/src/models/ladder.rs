@@ -222,4 +222,8 @@ impl Classifier for Ladder {
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
         self.up.classify(x)
     }
+
+    fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        Some(self.up.codes(x))
+    }
 }

@@ -228,6 +228,8 @@ impl Predictor for M1 {
             Scores {
                 log_probs: log_probs((self.head)(codes.view())),
                 log_density: Some(log_density(&self.vae, &x, &self.device)),
+                energy: None,
+                codes: Some(codes),
             }
         })
     }

@@ -196,6 +196,10 @@ impl Classifier for M1M2 {
         self.m2.classify(&self.code(x))
     }
 
+    fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        self.m2.codes(&self.code(x))
+    }
+
     fn as_log_density(&self) -> Option<&dyn LogDensity> {
         Some(self)
     }

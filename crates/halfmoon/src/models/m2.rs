@@ -168,6 +168,10 @@ impl Classifier for M2 {
         self.q_y.of(x).logits
     }
 
+    fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        Some(self.q_y.codes(x))
+    }
+
     fn as_log_density(&self) -> Option<&dyn LogDensity> {
         Some(self)
     }

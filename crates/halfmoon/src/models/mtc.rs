@@ -201,4 +201,8 @@ impl Classifier for Mtc {
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
         self.cae.classify(x)
     }
+
+    fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        self.cae.codes(x)
+    }
 }

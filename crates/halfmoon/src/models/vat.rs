@@ -228,4 +228,8 @@ impl Classifier for Vat {
             (None, None) => unreachable!("`init` makes one of the two"),
         }
     }
+
+    fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        self.mlp.as_ref().map(|mlp| mlp.codes(x)).or_else(|| self.conv.as_ref().map(|conv| conv.codes(x)))
+    }
 }

@@ -114,7 +114,12 @@ impl ConvNet {
 
     /// `[n, height · width · channels]` → logits `[n, classes]`.
     pub fn forward(&self, x: &Tensor<2>) -> Tensor<2> {
-        self.logits.forward(self.dense.then(Activation::Relu, self.features.of(x)))
+        self.logits.forward(self.codes(x))
+    }
+
+    /// The dense layer, `[n, dense]`.
+    pub fn codes(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.dense.then(Activation::Relu, self.features.of(x))
     }
 }
 
