@@ -2,6 +2,8 @@
 //! regression. They work on rows of numbers, know no tensor engine, and are what deep models are held against;
 //! `m1` also puts them on top of its codes.
 
+mod cholesky;
+mod gaussian_softmax;
 mod graph;
 mod knn;
 mod lbfgs;
@@ -16,10 +18,11 @@ mod tsvm;
 use std::collections::BTreeMap;
 
 use halfmoon_pool::Class;
-use ndarray::{Array2, ArrayD, ArrayView2};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use gaussian_softmax::{FittedGaussianSoftmax, GaussianSoftmax, Prior};
 pub use graph::{Graph, Similarity};
 pub use knn::{FittedKnn, Knn, Neighbours, nearest};
 pub use logistic::{FittedLogistic, Logistic};
@@ -70,6 +73,12 @@ pub trait Fitted: Sized + Send + Sync + 'static {
     /// p(y | x) of rows `[n, d]`: `[n, classes]`, finite, every row summing to 1. A row's answer does not depend
     /// on the others.
     fn probs(&self, x: ArrayView2<f32>) -> Array2<f32>;
+
+    /// log p(x) of rows `[n, d]`, in nats: `[n]`. `None` where the method has no density.
+    fn log_density(&self, x: ArrayView2<f32>) -> Option<Array1<f32>> {
+        let _ = x;
+        None
+    }
 
     /// What must be kept to answer again.
     fn into_arrays(self) -> Arrays;

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Predict(Predict),
     /// Judge a trained run on labelled data
     Eval(Eval),
+    /// Write what a model makes its answers from, its codes, as NumPy arrays that `train` reads
+    Codes(Codes),
     /// Draw pictures that the model makes up, of every class or of one; with -o x.npy as an array, y.npy beside it
     Sample(Sample),
     /// Draw items in every class, their style held
@@ -187,6 +189,22 @@ pub(crate) struct Eval {
     /// Print one JSON object and nothing else on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Codes {
+    /// A run folder that `halfmoon train` wrote
+    pub(crate) run: PathBuf,
+    /// Anything that `train` reads
+    pub(crate) data: PathBuf,
+    /// Write x_train.npy, y_train.npy and those of the data's other splits into this folder
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Ask this model of the run [default: its first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -3,6 +3,7 @@
 mod analogy;
 mod bench;
 mod cite;
+mod codes;
 mod config;
 mod eval;
 mod get;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Train(args) => train::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Codes(args) => codes::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Analogy(args) => analogy::run(&args),
         Command::Manifold(args) => manifold::run(&args),

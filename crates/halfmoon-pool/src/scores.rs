@@ -27,6 +27,11 @@ pub trait Predictor: Send {
         self.scores(inputs).log_probs
     }
 
+    /// [`Scores::codes`] alone.
+    fn codes(&self, inputs: ArrayView2<f32>) -> Option<Array2<f32>> {
+        self.scores(inputs).codes
+    }
+
     /// A lower bound on log p(x), `[item]` in nats, that more importance samples make tighter. `None` for a model that
     /// has no such bound.
     fn importance_bound(&self, inputs: ArrayView2<f32>, samples: usize) -> Option<Array1<f32>> {

@@ -130,9 +130,15 @@ impl Categorical {
 
     /// KL(q̄ ‖ uniform) of the mean q̄ of all rows: `[1]`. 0 where the classes are equally frequent.
     pub fn imbalance(&self) -> Tensor<1> {
+        let uniform = -(self.logits.dims()[1] as f64).ln();
         let mean = self.log_probs().exp().mean_dim(0); // [1, c]
-        let classes = mean.dims()[1] as f64;
-        row_sum(mean.clone() * (mean.clamp_min(1e-30).log() + classes.ln()))
+        row_sum(mean.clone() * (mean.clamp_min(1e-30).log() - uniform))
+    }
+
+    /// KL(q̄ ‖ p) of the mean q̄ of all rows, for ln p `[1, c]`: `[1]`.
+    pub fn imbalance_beside(&self, log_p: Tensor<2>) -> Tensor<1> {
+        let mean = self.log_probs().exp().mean_dim(0); // [1, c]
+        row_sum(mean.clone() * (mean.clamp_min(1e-30).log() - log_p))
     }
 
     /// −Σ_c q_c ln q_c: `[n]`.

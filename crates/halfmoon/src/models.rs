@@ -15,9 +15,12 @@ macro_rules! registry {
 
 mod adgm;
 mod auxiliary;
+mod base;
 mod batch_norm;
 mod cae;
 mod classical;
+mod gc_head;
+mod gc_vae;
 mod label_propagation;
 mod label_spreading;
 mod ladder;
@@ -37,6 +40,8 @@ pub use adgm::AdgmConfig;
 pub use auxiliary::{Auxiliary, AuxiliaryConfig, Draws, Inference, Structure};
 pub use batch_norm::{Moments, Path};
 pub use cae::{Cae, CaeConfig};
+pub use gc_head::GcHead;
+pub use gc_vae::{GcVae, GcVaeConfig, SoftmaxAt};
 pub use ladder::{Denoiser, Ladder, LadderConfig};
 pub use m1::{Head, M1Config};
 pub use m1m2::{M1M2, M1M2Config};
@@ -55,8 +60,8 @@ use crate::fit::{Entry, entry, learner};
 use crate::model::ModelConfig;
 
 registry! {
-    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, VatConfig, LadderConfig, CaeConfig, MtcConfig;
-    others: M1Config, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
+    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, GcVaeConfig, VatConfig, LadderConfig, CaeConfig, MtcConfig;
+    others: M1Config, GcHead, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
 }
 
 /// Something to do with every model's types, which [`MODELS`] has erased.

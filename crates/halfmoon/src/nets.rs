@@ -5,6 +5,7 @@
 //! a class's share is a row of its weight; the sum over classes costs what its equation says and no more.
 
 mod conv;
+mod gaussian_softmax;
 mod wide_resnet;
 
 use burn::module::{Module, Param};
@@ -13,6 +14,7 @@ use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
 pub use conv::{ConvFeatures, ConvNet, ConvPicture};
+pub use gaussian_softmax::GaussianSoftmax;
 pub use wide_resnet::{WideResNet, WideResNetConfig};
 
 use crate::dist::{Categorical, Mixed, Normal};

@@ -53,6 +53,14 @@ impl<M: Classifier> Predictor for Trained<M> {
         .log_probs
     }
 
+    fn codes(&self, inputs: ArrayView2<f32>) -> Option<Array2<f32>> {
+        let of = |part: ArrayView2<f32>| self.model.codes(&on_device(&part, &self.device)).map(array);
+        let parts: Option<Vec<_>> = inputs.axis_chunks_iter(Axis(0), ROWS).map(of).collect();
+        let parts = parts?;
+        let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+        concatenate(Axis(0), &views).ok()
+    }
+
     fn importance_bound(&self, inputs: ArrayView2<f32>, samples: usize) -> Option<Array1<f32>> {
         importance_bound(self.model.as_log_density()?, &inputs, samples, &self.device)
     }

@@ -103,7 +103,8 @@ struct Answers<F>(F);
 
 impl<F: Fitted> Predictor for Answers<F> {
     fn scores(&self, inputs: ArrayView2<f32>) -> Scores {
-        Scores { log_probs: log_probs(self.0.probs(inputs)), log_density: None, energy: None, codes: None }
+        let (log_probs, log_density) = (log_probs(self.0.probs(inputs)), self.0.log_density(inputs));
+        Scores { log_probs, log_density, energy: None, codes: None }
     }
 }
 

@@ -8,7 +8,9 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use halfmoon_classical::{Arrays, Fitted, GoOn, Knn, LabelSpreading, Logistic, Method, Rows, Svm, Tsvm};
+use halfmoon_classical::{
+    Arrays, Fitted, GaussianSoftmax, GoOn, Knn, LabelSpreading, Logistic, Method, Rows, Svm, Tsvm,
+};
 use halfmoon_pool::Result;
 use halfmoon_pool::encode::Layout;
 use halfmoon_pool::scores::{Generator, Predictor, Scores};
@@ -51,6 +53,8 @@ pub struct M1Config {
     pub label_spreading: LabelSpreading,
     /// Settings of that head.
     pub tsvm: Tsvm,
+    /// Settings of that head.
+    pub gc_head: GaussianSoftmax,
     /// How the autoencoder is trained.
     pub train: Plan,
 }
@@ -69,6 +73,8 @@ pub enum Head {
     LabelSpreading,
     /// A transductive support vector machine.
     Tsvm,
+    /// The Gaussian-coupled softmax, fitted to the codes of all rows.
+    GcHead,
 }
 
 impl Default for M1Config {
@@ -84,6 +90,7 @@ impl Default for M1Config {
             svm: Svm::default(),
             label_spreading: LabelSpreading::default(),
             tsvm: Tsvm::default(),
+            gc_head: GaussianSoftmax::default(),
             train: Plan {
                 steps: 12_000,
                 unlabelled_rows: 200,
@@ -117,6 +124,10 @@ macro_rules! with_head {
             }
             Head::Tsvm => {
                 let $head = &$config.tsvm;
+                $act
+            }
+            Head::GcHead => {
+                let $head = &$config.gc_head;
                 $act
             }
         }
@@ -220,11 +231,18 @@ struct M1 {
     device: Device,
 }
 
+impl M1 {
+    /// What the head sees of rows.
+    fn codes_of(&self, inputs: &ArrayView2<f32>) -> Array2<f32> {
+        array(columns(self.vae.posterior(&on_device(inputs, &self.device)).mean, &self.units))
+    }
+}
+
 impl Predictor for M1 {
     fn scores(&self, inputs: ArrayView2<f32>) -> Scores {
         in_chunks(&inputs, |inputs| {
             let x = on_device(inputs, &self.device);
-            let codes = array(columns(self.vae.posterior(&x).mean, &self.units));
+            let codes = self.codes_of(inputs);
             Scores {
                 log_probs: log_probs((self.head)(codes.view())),
                 log_density: Some(log_density(&self.vae, &x, &self.device)),
@@ -232,6 +250,10 @@ impl Predictor for M1 {
                 codes: Some(codes),
             }
         })
+    }
+
+    fn codes(&self, inputs: ArrayView2<f32>) -> Option<Array2<f32>> {
+        Some(self.codes_of(&inputs))
     }
 
     fn importance_bound(&self, inputs: ArrayView2<f32>, samples: usize) -> Option<Array1<f32>> {

@@ -14,7 +14,6 @@
 use burn::tensor::Device;
 use halfmoon_classical::Arrays;
 use halfmoon_pool::encode::Layout;
-use halfmoon_pool::error::did_you_mean;
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::scores::Predictor;
 use halfmoon_pool::{Class, Dataset, Result};
@@ -22,9 +21,9 @@ use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::{BASELINE, MODELS};
+use super::BASELINE;
+use super::base::base;
 use crate::checkpoint::Checkpoint;
-use crate::config::merge;
 use crate::experiment::probs;
 use crate::fit::{Entry, Learner, Task};
 use crate::loss::Loss;
@@ -77,13 +76,7 @@ impl Default for SelfTraining {
 
 impl SelfTraining {
     fn base(&self) -> std::result::Result<(&'static Entry, Table), String> {
-        let others = || MODELS.iter().filter(|entry| entry.name != Self::NAME);
-        let Some(entry) = others().find(|entry| entry.name == self.base) else {
-            return Err(format!("`base`: {}", did_you_mean(&self.base, others().map(|entry| entry.name))));
-        };
-        let mut settings = (entry.defaults)();
-        merge(&mut settings, self.settings.clone());
-        Ok((entry, settings))
+        base(&self.base, &self.settings, Self::NAME)
     }
 
     fn base_steps(&self) -> u64 {

@@ -57,7 +57,10 @@ pub struct VatConfig {
     /// β: how heavy the entropy of the answers weighs. The paper has 0, or 1 for its VAT+EntMin. On one draw of 100
     /// labels of MNIST a thousand steps came to 8 % error with 1 and to 14 % with 0.
     pub entropy: f64,
-    /// Steps within which α and β rise to these values, so that labelled rows say first which class is where. The paper
+    /// How heavy KL(p̄ ‖ uniform) weighs, p̄ the mean answer for a step's unlabelled rows: without it the entropy term
+    /// lets two classes that look alike become one. The paper has 0.
+    pub balance: f64,
+    /// Steps within which α, β and this rise to these values, so that labelled rows say first which class is where. The paper
     /// has none.
     pub warm_up: u64,
 }
@@ -74,6 +77,7 @@ impl Default for VatConfig {
             iterations: 1,
             smoothness: 1.0,
             entropy: 1.0,
+            balance: 1.0,
             warm_up: 300,
         }
     }
@@ -98,7 +102,7 @@ impl ModelConfig for VatConfig {
                 return Err(format!("`{name}` must be more than 0"));
             }
         }
-        for (name, weight) in [("smoothness", self.smoothness), ("entropy", self.entropy)] {
+        for (name, weight) in [("smoothness", self.smoothness), ("entropy", self.entropy), ("balance", self.balance)] {
             if !weight.is_finite() || weight < 0.0 {
                 return Err(format!("`{name}` must be a weight of 0 or more"));
             }
@@ -166,7 +170,7 @@ impl Vat {
 
     /// 𝓙, and the moments that `classify` needs.
     fn objective(&self, Batch { x, y, u, moment, .. }: &Batch, noise: &mut Noise) -> (Loss, Vec<Moments>) {
-        let VatConfig { smoothness, entropy, warm_up, .. } = self.config;
+        let VatConfig { smoothness, entropy, balance, warm_up, .. } = self.config;
         let share = moment.warm_up(warm_up);
         // Without unlabelled rows this is the supervised case of the paper.
         let u = if u.dims()[0] == 0 { x } else { u };
@@ -180,7 +184,10 @@ impl Vat {
             loss = loss.weigh("smoothness", share * smoothness, self.distance(u, &constant, &r).mean());
         }
         if entropy > 0.0 {
-            loss = loss.weigh("entropy", share * entropy, of(p.logits, n..n + m).entropy().mean());
+            loss = loss.weigh("entropy", share * entropy, of(p.logits.clone(), n..n + m).entropy().mean());
+        }
+        if balance > 0.0 {
+            loss = loss.weigh("balance", share * balance, of(p.logits, n..n + m).imbalance());
         }
         (loss, moments)
     }

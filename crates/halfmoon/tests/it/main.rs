@@ -8,6 +8,7 @@
 mod auxiliary;
 mod branches;
 mod conformance;
+mod coupled;
 mod digits;
 mod exact;
 mod golden;

@@ -1,0 +1,437 @@
+//! The Gaussian-coupled softmax on rows that are given: a softmax whose weights are those of class Gaussians, fitted to
+//! labelled and unlabelled rows together.
+//!
+//! Hayashi. *A Hybrid of Generative and Discriminative Models Based on the Gaussian-coupled Softmax Layer*. IEEE TNNLS 2024,
+//! arXiv:2305.05912, for the layer. On rows that nothing trains its likelihood cannot be driven to infinity, and its maximum
+//! is found by expectation maximisation (Dempster, Laird, Rubin 1977), with the labelled rows' classes known.
+//!
+//! ```text
+//! p(x, k) = π_k 𝒩(x; μ_k, Σ)       k: one of several Gaussians of a class, and of no other class
+//! p(k | x) = softmax_k(w_k · x + b_k)      w_k = Σ⁻¹ μ_k      b_k = ln π_k − ½ μ_kᵀ Σ⁻¹ μ_k
+//! p(y | x) = Σ_(k of y) p(k | x)
+//!
+//! E  r_ik = p(k | x_i), of a labelled row p(k | x_i, y_i)
+//! M  N_k = Σ_i r_ik     μ_k = Σ_i r_ik x_i / N_k     π_k = N_k / N     Σ = (Σ_i x_i x_iᵀ − Σ_k N_k μ_k μ_kᵀ) / N
+//! ```
+//!
+//! Σ_i x_i x_iᵀ does not change, so a step costs two products with the rows and Σ is never summed again.
+
+#![allow(clippy::needless_pass_by_value, reason = "a view is a reference")]
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Ix1, Ix2};
+use rand::SeedableRng;
+use rand::seq::index::sample;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::cholesky::Cholesky;
+use crate::seen::{Labelled, Seen, take};
+use crate::svm::narrow;
+use crate::{Arrays, Fitted, GoOn, Method, Rows};
+
+/// Settings of the coupled softmax.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GaussianSoftmax {
+    /// Where π comes from.
+    pub prior: Prior,
+    /// Gaussians a class. More than one where a class is no single cloud.
+    pub components: usize,
+    /// How much of Σ is that of a ball of the same mean variance: it keeps Σ invertible where rows are few. Lee et al. (2018)
+    /// have 0; 0.05 changes little where rows are many.
+    pub shrinkage: f64,
+    /// How heavy an unlabelled row weighs beside a labelled one. 0: labelled rows alone.
+    pub unlabelled: f64,
+    /// Steps of expectation maximisation at most; it ends sooner where the likelihood of a row rises by less than 1e-6 nats.
+    pub steps: usize,
+}
+
+/// Where the probabilities of the classes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prior {
+    /// All classes are equally frequent.
+    Uniform,
+    /// As frequent as among the labelled rows.
+    Labelled,
+    /// As frequent as the model finds them among all rows.
+    Estimate,
+}
+
+impl Default for GaussianSoftmax {
+    fn default() -> GaussianSoftmax {
+        GaussianSoftmax { prior: Prior::Estimate, components: 1, shrinkage: 0.05, unlabelled: 1.0, steps: 200 }
+    }
+}
+
+/// A step that raises the log-likelihood of a row by less than this is the last one.
+const GAIN: f64 = 1e-6;
+
+/// Rows that are multiplied at once.
+const BLOCK: usize = 1024;
+
+/// Gaussians with a common covariance, each of one class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FittedGaussianSoftmax {
+    /// What is subtracted from rows first: `[d]`.
+    centre: Array1<f32>,
+    /// w: `[d, k]`.
+    weight: Array2<f32>,
+    /// b: `[k]`.
+    bias: Array1<f32>,
+    /// L⁻ᵀ with Σ = L Lᵀ, so that |(x − centre) L⁻ᵀ|² = xᵀ Σ⁻¹ x: `[d, d]`.
+    whiten: Array2<f32>,
+    /// −½ ln |2πΣ|: `[1]`.
+    log_volume: Array1<f32>,
+    seen: Seen,
+}
+
+impl Method for GaussianSoftmax {
+    type Fitted = FittedGaussianSoftmax;
+
+    fn check(&self) -> Result<(), String> {
+        match () {
+            () if self.components == 0 || self.components > 1000 => Err("`components` must be 1 to 1000".into()),
+            () if !(self.shrinkage >= 0.0 && self.shrinkage <= 1.0) => Err("`shrinkage` must be 0 to 1".into()),
+            () if !(self.unlabelled >= 0.0 && self.unlabelled.is_finite()) => {
+                Err("`unlabelled` must be a weight of 0 or more".into())
+            }
+            () if self.steps == 0 => Err("`steps` must be at least 1".into()),
+            () => Ok(()),
+        }
+    }
+
+    fn fit(&self, rows: &Rows, go_on: GoOn) -> Option<FittedGaussianSoftmax> {
+        let seen = Seen::new(rows);
+        let labelled = Labelled::new(rows, &seen);
+        let classes = seen.classes().len();
+        let problem = Problem::new(self, rows, &labelled, classes);
+        go_on(0.1).then_some(())?;
+        let mut mixture = problem.start(&labelled, rows.seed);
+        let mut before = f64::NEG_INFINITY;
+        for step in 0..self.steps {
+            go_on(0.1 + 0.9 * step as f64 / self.steps as f64).then_some(())?;
+            let sums = problem.expect(&mixture.layer());
+            let value = problem.log_likelihood(&mixture, &sums);
+            if (value - before).abs() < GAIN * problem.weight {
+                break;
+            }
+            before = value;
+            mixture = problem.maximise(&sums);
+        }
+        go_on(1.0).then_some(())?;
+        let layer = mixture.layer();
+        Some(FittedGaussianSoftmax {
+            centre: problem.centre.mapv(narrow),
+            weight: layer.weight,
+            bias: layer.bias.mapv(narrow),
+            whiten: mixture.covariance.whiten().mapv(narrow),
+            log_volume: Array1::from_elem(1, narrow(mixture.covariance.log_volume())),
+            seen,
+        })
+    }
+}
+
+/// Rows and what of them stays the same in every step.
+struct Problem<'a> {
+    settings: &'a GaussianSoftmax,
+    x: ArrayView2<'a, f32>,
+    /// Mean of all rows: `[d]`.
+    centre: Array1<f64>,
+    /// Place among the seen classes of each labelled row.
+    place: Vec<Option<usize>>,
+    classes: usize,
+    /// Share of each class among the labelled rows.
+    shares: Vec<f64>,
+    /// Σ_i w_i x_i x_iᵀ of centred rows: `[d, d]`.
+    gram: Array2<f64>,
+    /// Σ_i w_i.
+    weight: f64,
+}
+
+/// Σ_i w_i r_ik, Σ_i w_i r_ik x_i, and Σ_i w_i times the log of the sum over k that the row is free to choose from.
+struct Sums {
+    counts: Array1<f64>, // [k]
+    rows: Array2<f64>,   // [k, d]
+    log_sum: f64,
+}
+
+/// π, μ and Σ.
+struct Mixture {
+    log_prior: Array1<f64>, // [k]
+    means: Array2<f64>,     // [k, d]
+    covariance: Cholesky,
+}
+
+/// w and b.
+struct Layer {
+    weight: Array2<f32>, // [d, k]
+    bias: Array1<f64>,   // [k]
+}
+
+impl Mixture {
+    fn layer(&self) -> Layer {
+        let whitened = self.means.dot(&self.covariance.whiten()); // μ L⁻ᵀ
+        let weight = whitened.dot(&self.covariance.whiten().t()); // μ Σ⁻¹
+        let bias = &self.log_prior - &(whitened.map_axis(Axis(1), |row| row.dot(&row)) * 0.5);
+        Layer { weight: weight.t().mapv(narrow), bias }
+    }
+}
+
+impl<'a> Problem<'a> {
+    fn new(settings: &'a GaussianSoftmax, rows: &'a Rows, labelled: &Labelled, classes: usize) -> Problem<'a> {
+        let x = rows.x;
+        let mut place = vec![None; x.nrows()];
+        for (&row, &class) in labelled.rows.iter().zip(&labelled.places) {
+            place[row] = Some(class);
+        }
+        let d = x.ncols();
+        let all = (0..x.nrows()).collect::<Vec<_>>();
+        let sum = |part: &[usize]| {
+            let mut sum = Array1::<f64>::zeros(d);
+            part.iter().for_each(|&row| sum.zip_mut_with(&x.row(row), |sum, &x| *sum += f64::from(x)));
+            sum
+        };
+        let centre = in_order(all.par_chunks(BLOCK).map(sum), Array1::zeros(d), |a, b| a + b) / x.nrows().max(1) as f64;
+        let mut problem = Problem {
+            settings,
+            x,
+            centre,
+            place,
+            classes,
+            shares: shares(labelled, classes),
+            gram: Array2::zeros((d, d)),
+            weight: 0.0,
+        };
+        problem.weight = (0..x.nrows()).map(|row| problem.weight_of(row)).sum();
+        let gram = |part: &[usize]| {
+            let mut block = problem.block(part);
+            for (mut row, &item) in block.rows_mut().into_iter().zip(part) {
+                row *= problem.weight_of(item).sqrt();
+            }
+            block.t().dot(&block)
+        };
+        problem.gram = in_order(all.par_chunks(BLOCK).map(gram), Array2::zeros((d, d)), |a, b| a + b);
+        problem
+    }
+
+    fn weight_of(&self, row: usize) -> f64 {
+        if self.place[row].is_some() { 1.0 } else { self.settings.unlabelled }
+    }
+
+    /// Centred rows: `[n, d]`.
+    fn block(&self, rows: &[usize]) -> Array2<f64> {
+        let mut block = Array2::zeros((rows.len(), self.x.ncols()));
+        for (mut to, &row) in block.rows_mut().into_iter().zip(rows) {
+            to.assign(&self.x.row(row).mapv(f64::from));
+            to -= &self.centre;
+        }
+        block
+    }
+
+    /// Gaussians of a class, side by side.
+    fn of_class(&self, class: usize) -> std::ops::Range<usize> {
+        let each = self.settings.components;
+        class * each..(class + 1) * each
+    }
+
+    /// Each class's labelled rows at its Gaussians, with the covariance of all rows around one centre; where a class has
+    /// several Gaussians they begin at labelled rows of its own, drawn, and at its mean.
+    fn start(&self, labelled: &Labelled, seed: u64) -> Mixture {
+        let (d, each) = (self.x.ncols(), self.settings.components);
+        let mut means = Array2::zeros((self.classes * each, d));
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        for class in 0..self.classes {
+            let rows: Vec<usize> = labelled
+                .rows
+                .iter()
+                .zip(&labelled.places)
+                .filter_map(|(&row, &place)| (place == class).then_some(row))
+                .collect();
+            let mean = self.block(&rows).mean_axis(Axis(0)).expect("a seen class has a labelled row");
+            let drawn = sample(&mut rng, rows.len(), (each - 1).min(rows.len()));
+            means.slice_axis_mut(Axis(0), self.of_class(class).into()).assign(&mean);
+            for (at, row) in drawn.into_iter().enumerate() {
+                let own = self.block(&[rows[row]]);
+                // Half way from the mean, so that one odd row is no Gaussian's centre.
+                means.row_mut(class * each + 1 + at).assign(&((&mean + &own.row(0)) / 2.0));
+            }
+        }
+        let covariance = &self.gram / self.weight.max(1.0);
+        let log_prior = self.log_prior(&Array1::from_elem(self.classes * each, 1.0));
+        Mixture { log_prior, means, covariance: Cholesky::of(&self.shrunk(covariance)) }
+    }
+
+    /// The part of Σ that is a ball grows with how little is known.
+    fn shrunk(&self, mut covariance: Array2<f64>) -> Array2<f64> {
+        let d = covariance.nrows();
+        let mean = covariance.diag().sum() / d.max(1) as f64;
+        // Rows that are all equal have no covariance; any will do.
+        let ball = if mean > 0.0 { mean } else { 1.0 };
+        // A ten-thousandth at the least: a column that is a sum of others would end the inversion.
+        let share = self.settings.shrinkage.max(1e-4);
+        covariance *= 1.0 - share;
+        covariance.diag_mut().mapv_inplace(|v| v + share * ball);
+        covariance
+    }
+
+    /// From how many rows each Gaussian has.
+    fn log_prior(&self, counts: &Array1<f64>) -> Array1<f64> {
+        let mut prior = Array1::zeros(counts.len());
+        let total = counts.sum();
+        for class in 0..self.classes {
+            let own = counts.slice_axis(Axis(0), self.of_class(class).into());
+            let share = match self.settings.prior {
+                Prior::Uniform => 1.0 / self.classes as f64,
+                Prior::Labelled => self.shares[class],
+                Prior::Estimate => own.sum() / total,
+            };
+            prior
+                .slice_axis_mut(Axis(0), self.of_class(class).into())
+                .assign(&own.mapv(|n| (share * n / own.sum()).max(1e-300).ln()));
+        }
+        prior
+    }
+
+    /// The E step, and the sums that the M step needs.
+    fn expect(&self, layer: &Layer) -> Sums {
+        let k = layer.bias.len();
+        let all: Vec<usize> = (0..self.x.nrows()).collect();
+        let one = |part: &[usize]| {
+            let block = self.block(part);
+            let mut logits = block.dot(&layer.weight.mapv(f64::from));
+            logits += &layer.bias;
+            let mut log_sum = 0.0;
+            for (mut logits, &row) in logits.rows_mut().into_iter().zip(part) {
+                if let Some(class) = self.place[row] {
+                    let own = self.of_class(class);
+                    logits
+                        .iter_mut()
+                        .enumerate()
+                        .filter(|(k, _)| !own.contains(k))
+                        .for_each(|(_, l)| *l = f64::NEG_INFINITY);
+                }
+                let weight = self.weight_of(row);
+                log_sum += weight * to_probs(&mut logits);
+                logits *= weight;
+            }
+            Sums { counts: logits.sum_axis(Axis(0)), rows: logits.t().dot(&block), log_sum }
+        };
+        let zero = Sums { counts: Array1::zeros(k), rows: Array2::zeros((k, self.x.ncols())), log_sum: 0.0 };
+        in_order(all.par_chunks(BLOCK).map(one), zero, |a, b| Sums {
+            counts: a.counts + b.counts,
+            rows: a.rows + b.rows,
+            log_sum: a.log_sum + b.log_sum,
+        })
+    }
+
+    /// The M step.
+    fn maximise(&self, sums: &Sums) -> Mixture {
+        let mut means = sums.rows.clone();
+        let mut within = self.gram.clone();
+        for (mut mean, &count) in means.rows_mut().into_iter().zip(&sums.counts) {
+            mean /= count.max(1e-10);
+            let column = mean.view().insert_axis(Axis(1));
+            within.scaled_add(-count, &column.dot(&column.t()));
+        }
+        let covariance = self.shrunk(within / self.weight);
+        Mixture { log_prior: self.log_prior(&sums.counts), means, covariance: Cholesky::of(&covariance) }
+    }
+
+    /// Σ_i w_i ln p(x_i), of a labelled row ln p(x_i, y_i); `sums` are those of this mixture.
+    fn log_likelihood(&self, mixture: &Mixture, sums: &Sums) -> f64 {
+        let whiten = mixture.covariance.whiten();
+        let quadratic = self.gram.dot(&whiten).iter().zip(&whiten).map(|(a, b)| a * b).sum::<f64>(); // tr(Σ⁻¹ G)
+        sums.log_sum - 0.5 * quadratic + self.weight * mixture.covariance.log_volume()
+    }
+}
+
+impl Fitted for FittedGaussianSoftmax {
+    fn probs(&self, x: ArrayView2<f32>) -> Array2<f32> {
+        let logits = self.logits(x);
+        let each = logits.ncols() / self.seen.classes().len();
+        let of_class = |logits: ArrayView1<f32>| log_sum_exp(logits.iter().copied());
+        let mut classes = Array2::zeros((x.nrows(), self.seen.classes().len()));
+        for (logits, mut classes) in logits.rows().into_iter().zip(classes.rows_mut()) {
+            for (logits, class) in logits.axis_chunks_iter(Axis(0), each).zip(&mut classes) {
+                *class = of_class(logits);
+            }
+        }
+        self.seen.probs(&classes)
+    }
+
+    fn log_density(&self, x: ArrayView2<f32>) -> Option<Array1<f32>> {
+        let logits = self.logits(x);
+        let whitened = (&x - &self.centre).dot(&self.whiten);
+        let of_row = |(logits, white): (ArrayView1<f32>, ArrayView1<f32>)| {
+            let density = log_sum_exp(logits.iter().copied()) - 0.5 * white.dot(&white) + self.log_volume[0];
+            if density.is_finite() { density } else { f32::MIN }
+        };
+        Some(logits.rows().into_iter().zip(whitened.rows()).map(of_row).collect())
+    }
+
+    fn into_arrays(self) -> Arrays {
+        Arrays::from([
+            ("centre".to_owned(), self.centre.into_dyn()),
+            ("weight".to_owned(), self.weight.into_dyn()),
+            ("bias".to_owned(), self.bias.into_dyn()),
+            ("whiten".to_owned(), self.whiten.into_dyn()),
+            ("log_volume".to_owned(), self.log_volume.into_dyn()),
+            ("labels".to_owned(), self.seen.into_array()),
+        ])
+    }
+
+    fn from_arrays(arrays: &Arrays) -> Result<FittedGaussianSoftmax, String> {
+        let centre = take::<Ix1>(arrays, "centre")?;
+        let weight = take::<Ix2>(arrays, "weight")?;
+        let bias = take::<Ix1>(arrays, "bias")?;
+        let whiten = take::<Ix2>(arrays, "whiten")?;
+        let log_volume = take::<Ix1>(arrays, "log_volume")?;
+        let labels = take::<Ix1>(arrays, "labels")?;
+        let (d, k) = (centre.len(), bias.len());
+        if weight.dim() != (d, k) || whiten.dim() != (d, d) || log_volume.len() != 1 {
+            return Err(format!(
+                "the arrays of a coupled softmax of {d} inputs and {k} Gaussians do not fit each other"
+            ));
+        }
+        let classes = labels.iter().filter(|&&count| count > 0.0).count();
+        if classes == 0 || k % classes != 0 {
+            return Err(format!("{k} Gaussians cannot be shared out among {classes} classes"));
+        }
+        let seen = Seen::from_arrays(arrays, classes)?;
+        Ok(FittedGaussianSoftmax { centre, weight, bias, whiten, log_volume, seen })
+    }
+}
+
+impl FittedGaussianSoftmax {
+    /// w_k · x + b_k: `[n, k]`.
+    fn logits(&self, x: ArrayView2<f32>) -> Array2<f32> {
+        (&x - &self.centre).dot(&self.weight) + &self.bias
+    }
+}
+
+/// Share of each seen class among the labelled rows.
+fn shares(labelled: &Labelled, classes: usize) -> Vec<f64> {
+    let mut shares = vec![0.0; classes];
+    labelled.places.iter().for_each(|&place| shares[place] += 1.0 / labelled.places.len() as f64);
+    shares
+}
+
+/// Logits become probabilities; the log of the sum of their exponentials comes back.
+fn to_probs(logits: &mut ndarray::ArrayViewMut1<f64>) -> f64 {
+    let highest = logits.fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+    let log_sum = highest + logits.fold(0.0, |sum, logit| sum + (logit - highest).exp()).ln();
+    logits.mapv_inplace(|logit| (logit - log_sum).exp());
+    log_sum
+}
+
+fn log_sum_exp(logits: impl Iterator<Item = f32> + Clone) -> f32 {
+    let highest = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    highest + logits.map(|logit| (logit - highest).exp()).sum::<f32>().ln()
+}
+
+/// Sums of blocks, added in the order of the blocks whoever made them.
+fn in_order<T: Send>(parts: impl IndexedParallelIterator<Item = T>, zero: T, add: impl Fn(T, T) -> T) -> T {
+    parts.collect::<Vec<T>>().into_iter().fold(zero, add)
+}
