@@ -11,6 +11,7 @@ mod cell;
 mod columns;
 mod dialect;
 mod files;
+mod items;
 mod kinds;
 mod origin;
 mod records;
@@ -22,6 +23,7 @@ mod words;
 use std::path::Path;
 
 pub(super) use files::{FileLabel, file_labels};
+pub(super) use items::{LabelTable, label_table};
 
 use self::columns::{Filler, columns_note};
 use self::kinds::{Plan, forced_kinds};
@@ -39,6 +41,7 @@ pub(super) const FORMAT: Format = Format {
     name: "csv",
     about: "text table: .csv .tsv .data .txt, also .gz, `-` for standard input; delimiter and header are guessed",
     claims,
+    takes_labels: false,
     read,
     stream,
 };

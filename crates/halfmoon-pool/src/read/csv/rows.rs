@@ -37,7 +37,7 @@ pub(super) struct Rows {
 pub(super) struct Layout {
     delimiter: u8,
     delimiter_is_given: bool,
-    has_header: bool,
+    pub(super) has_header: bool,
     /// Of the columns: from the header, else their numbers.
     pub(super) names: Vec<String>,
     /// Names that the header has twice.
@@ -72,6 +72,11 @@ impl Rows {
         let layout = Layout { delimiter, delimiter_is_given, has_header, names, renamed, first };
         let name = name.to_owned();
         Ok(Rows { name, layout, records, number: 0, regular: 0, ragged: Vec::new(), first_ragged: None, recoded })
+    }
+
+    /// Lines read so far; before the first record, those of the header.
+    pub(super) fn lines(&self) -> u64 {
+        self.records.lines()
     }
 
     /// Reads the next record, if there is one, with however many fields.
@@ -215,7 +220,7 @@ impl Layout {
         }
     }
 
-    fn usual_label(&self) -> Option<usize> {
+    pub(super) fn usual_label(&self) -> Option<usize> {
         let position = |label: &str| self.names.iter().position(|name| name.eq_ignore_ascii_case(label));
         if self.has_header { LABEL_NAMES.iter().find_map(|label| position(label)) } else { None }
     }
