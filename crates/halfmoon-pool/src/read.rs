@@ -1,12 +1,14 @@
 //! Files to data sets. One format a file below `read/`, one line each in [`FORMATS`].
 
 mod arrays;
+mod caught;
 mod csv;
 mod digits;
 mod idx;
 mod image_folder;
 mod labels_from;
 mod npy;
+mod parquet;
 mod picture;
 #[cfg(test)]
 mod testing;
@@ -21,7 +23,8 @@ use crate::dataset::{Dataset, Inputs, Schema};
 use crate::error::{Error, Result};
 
 /// Every format, in the order in which they are asked whether a path is theirs.
-pub const FORMATS: &[Format] = &[digits::FORMAT, idx::FORMAT, npy::FORMAT, csv::FORMAT, image_folder::FORMAT];
+pub const FORMATS: &[Format] =
+    &[digits::FORMAT, idx::FORMAT, npy::FORMAT, parquet::FORMAT, csv::FORMAT, image_folder::FORMAT];
 
 /// A way in which data lies on disk.
 pub struct Format {

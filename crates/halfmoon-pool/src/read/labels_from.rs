@@ -266,7 +266,7 @@ fn labels_of_rows(rows: Texts, row_of: &[Option<usize>]) -> Texts {
     Texts { codes: row_of.iter().map(|row| row.map_or(none, |row| codes[row])).collect(), distinct }
 }
 
-fn first_rows(texts: &Texts, line: impl Fn(usize) -> u64) -> Vec<u64> {
+pub(super) fn first_rows(texts: &Texts, line: impl Fn(usize) -> u64) -> Vec<u64> {
     let mut lines = vec![0; texts.distinct.len()];
     for (row, &code) in texts.codes.iter().enumerate().rev() {
         lines[code as usize] = line(row);

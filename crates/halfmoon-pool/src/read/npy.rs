@@ -26,6 +26,8 @@ use crate::dataset::{Features, Ids, Inputs, Schema};
 use crate::error::{Error, Place, Result};
 use crate::labels::Texts;
 
+pub(super) use self::raw::half;
+
 pub(super) const FORMAT: Format = Format {
     name: "npy",
     about: "NumPy arrays: an .npz (x_train, y_train, …), X.npy with y.npy beside it or --labels-from, or a folder of such",

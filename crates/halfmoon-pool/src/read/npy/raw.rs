@@ -315,7 +315,7 @@ fn narrow(number: f64) -> f32 {
 }
 
 /// IEEE 754 binary16: 1 sign bit, 5 of exponent, 10 of fraction.
-fn half(bits: u16) -> f32 {
+pub(in crate::read) fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
     let fraction = f32::from(bits & 0x3ff);
     sign * match bits >> 10 & 0x1f {
