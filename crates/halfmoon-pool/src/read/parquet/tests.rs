@@ -141,15 +141,11 @@ fn damaged_files_are_errors_and_no_panic() {
 }
 
 #[test]
-fn a_compression_that_is_not_read_is_named() {
-    let folder = Scratch::new("parquet-codec");
-    let path = folder.write("x.parquet", std::fs::read(golden()).expect("the golden file"));
-    let mut bytes = std::fs::read(&path).expect("written");
-    assert!(bytes.len() > 100);
+fn a_file_without_compression_is_read() {
+    let folder = Scratch::new("parquet-plain");
+    let path = folder.0.join("x.parquet");
     write(&path, LIST, Compression::UNCOMPRESSED, vec![vec![lists(&[&[1.0]])]]);
-    bytes = std::fs::read(&path).expect("written");
     assert_eq!(floats(&load(&path).train.inputs), &array![[1.0]]);
-    drop(bytes);
 }
 
 #[test]
