@@ -67,7 +67,7 @@ pub(crate) enum Command {
 
 #[derive(ClapArgs)]
 pub(crate) struct Train {
-    /// A folder of pictures, a CSV file, IDX or NumPy files, or `digits` (built in). See `halfmoon formats`
+    /// A folder of pictures, a CSV or Parquet file, IDX or NumPy files, or `digits` (built in). See `halfmoon formats`
     #[arg(required_unless_present_any = ["resume", "config"])]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub(crate) struct Train {
     pub(crate) out: Option<PathBuf>,
     /// Go on with a run that was stopped or killed; the numbers come out as if it had not been.
     /// Its settings stay as they are; only a new --time may be given, to a run that was not ended by the old one
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "model", "labels", "label", "test", "seed", "config"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "model", "labels", "label", "labels_from", "test", "seed", "config"])]
     pub(crate) resume: Option<PathBuf>,
     /// Print one JSON object and nothing else on standard output
     #[arg(long)]
@@ -96,6 +96,9 @@ pub(crate) struct Settings {
     /// Held-out data for the figures [default: the data's own test split; else a fifth or folds]
     #[arg(long, value_name = "DATA")]
     pub(crate) test: Option<PathBuf>,
+    /// The labels of the --test data, where they are in a second file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) test_labels_from: Option<PathBuf>,
     /// Decides the split, the kept labels, the parameters and the noise [default: 1]
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
@@ -122,9 +125,12 @@ pub(crate) struct Settings {
 #[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Reading data")]
 pub(crate) struct Reading {
-    /// The label column of a table, by name or by number from 1
+    /// The label column of a table (or of the file of --labels-from), by name or by number from 1
     #[arg(long, value_name = "COLUMN")]
     pub(crate) label: Option<String>,
+    /// A second file that holds the labels of arrays or Parquet files: .csv with a row an item or a column `id`, or .npy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels_from: Option<PathBuf>,
     /// The classes, separated by commas: one may have no label yet
     #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
     pub(crate) classes: Option<Vec<String>>,

@@ -69,6 +69,7 @@ fn overlay(data: Option<&Path>, settings: &Settings) -> Result<Table, Error> {
     let mut section = reading(&settings.reading)?;
     put(&mut section, "path", data.map(text).transpose()?);
     put(&mut section, "test", settings.test.as_deref().map(text).transpose()?);
+    put(&mut section, "test_labels_from", settings.test_labels_from.as_deref().map(text).transpose()?);
     put(&mut section, "labels", settings.labels.map(|count| i64::try_from(count).unwrap_or(i64::MAX)));
     typed.insert("data".into(), section.into());
     if let Some(steps) = settings.steps {
@@ -86,6 +87,7 @@ fn overlay(data: Option<&Path>, settings: &Settings) -> Result<Table, Error> {
 fn reading(reading: &Reading) -> Result<Table, Error> {
     let mut table = Table::new();
     put(&mut table, "label", reading.label.clone());
+    put(&mut table, "labels_from", reading.labels_from.as_deref().map(text).transpose()?);
     put(&mut table, "classes", reading.classes.clone());
     put(&mut table, "missing_labels", Some(reading.missing_label.clone()).filter(|texts| !texts.is_empty()));
     let minus_one = reading.minus_one.map(|meaning| match meaning {
@@ -107,8 +109,9 @@ fn options(run: &halfmoon::run::Asked, typed: &Reading) -> Result<Options, Error
     let mut table = run.config.to_table();
     merge(&mut table, Table::from_iter([("data".to_owned(), Value::from(reading(typed)?))]));
     let config = halfmoon::config::Config::resolve(table)?;
-    // The format of the training data says nothing of the new data's.
-    Ok(Options { format: typed.format.clone(), schema: Some(run.data.schema.clone()), ..config.options() })
+    // The format of the training data says nothing of the new data's, nor are their labels the new data's.
+    let (format, labels_from) = (typed.format.clone(), typed.labels_from.clone());
+    Ok(Options { format, labels_from, schema: Some(run.data.schema.clone()), ..config.options() })
 }
 
 fn columns(typed: &[String]) -> Result<BTreeMap<String, String>, Error> {

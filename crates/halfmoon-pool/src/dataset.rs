@@ -182,9 +182,23 @@ impl Inputs {
     pub fn bytes(&self, take: &mut dyn FnMut(&[u8])) {
         match self {
             Inputs::Bytes(pixels) => pixels.rows().into_iter().for_each(|row| take(&row.to_vec())),
-            Inputs::Words(pixels) => pixels.iter().for_each(|pixel| take(&pixel.to_le_bytes())),
-            Inputs::Floats(numbers) => numbers.iter().for_each(|number| take(&number.to_le_bytes())),
+            Inputs::Words(pixels) => bytes_of_rows(pixels, |pixel, bytes| bytes.extend(pixel.to_le_bytes()), take),
+            Inputs::Floats(numbers) => bytes_of_rows(numbers, |number, bytes| bytes.extend(number.to_le_bytes()), take),
             Inputs::Table(table) => table.columns.iter().for_each(|cells| cells.bytes(take)),
+        }
+    }
+
+    /// The items of these positions, which ascend, without a second copy of the numbers.
+    #[must_use]
+    pub fn keep(self, rows: &[usize]) -> Inputs {
+        match self {
+            Inputs::Bytes(pixels) => Inputs::Bytes(keep(pixels, rows)),
+            Inputs::Words(pixels) => Inputs::Words(keep(pixels, rows)),
+            Inputs::Floats(numbers) => Inputs::Floats(keep(numbers, rows)),
+            Inputs::Table(Table { columns, .. }) => Inputs::Table(Table {
+                rows: rows.len(),
+                columns: columns.into_iter().map(|cells| cells.select(rows)).collect(),
+            }),
         }
     }
 
@@ -201,6 +215,32 @@ impl Inputs {
             }),
         }
     }
+}
+
+fn bytes_of_rows<T: Copy>(numbers: &Array2<T>, bytes: fn(T, &mut Vec<u8>), take: &mut dyn FnMut(&[u8])) {
+    let mut row_bytes = Vec::new();
+    for row in numbers.rows() {
+        row_bytes.clear();
+        row.iter().for_each(|&number| bytes(number, &mut row_bytes));
+        take(&row_bytes);
+    }
+}
+
+/// Rows moved up in place.
+fn keep<T: Copy>(numbers: Array2<T>, rows: &[usize]) -> Array2<T> {
+    assert!(rows.is_sorted(), "rows ascend");
+    let width = numbers.ncols();
+    if !numbers.is_standard_layout() {
+        return numbers.select(Axis(0), rows);
+    }
+    let (mut cells, offset) = numbers.into_raw_vec_and_offset();
+    let offset = offset.unwrap_or(0);
+    for (to, from) in rows.iter().enumerate() {
+        cells.copy_within(offset + from * width..offset + (from + 1) * width, to * width);
+    }
+    cells.truncate(rows.len() * width);
+    cells.shrink_to_fit();
+    Array2::from_shape_vec((rows.len(), width), cells).expect("whole rows were kept")
 }
 
 /// How the user knows the items: what `predict` writes into the column `id`.
@@ -255,6 +295,17 @@ impl Dataset {
             inputs: self.inputs.select(rows),
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
             ids: self.ids.select(rows),
+        }
+    }
+
+    /// The items of these positions, which ascend, without a second copy of the numbers.
+    #[must_use]
+    pub fn keep(self, rows: &[usize]) -> Dataset {
+        Dataset {
+            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            ids: self.ids.select(rows),
+            inputs: self.inputs.keep(rows),
+            schema: self.schema,
         }
     }
 

@@ -3,7 +3,7 @@
 //! An [`Encoding`] is fitted once, on all training items, labelled or not: what is typical of an
 //! input needs no label. Items to judge on are encoded by it but have no say in it.
 
-use ndarray::{Array2, ArrayView1, ArrayViewMut1, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayViewMut1, ArrayViewMut2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Cells, Column, ColumnKind, Dataset, Features, ImageShape, Inputs, Table};
@@ -47,6 +47,7 @@ pub enum Pixels {
 /// | numeric | (x − mean) / sd, gaps being filled with the median first; sd is 1 if x never varies |
 /// | yes/no | 0 or 1, gaps being filled with the more frequent of the two (a tie: 0) |
 /// | category | a 1 in the column of its value; all 0 for a value that training never saw |
+/// | of an array, and never varies | not at all; the first column stays where that is so of all |
 ///
 /// Where training had gaps, a model is told of them: a numeric or yes/no column gets a yes/no column
 /// of its own, 1 for missing, after those of the table and in the same order; a category gets a
@@ -74,12 +75,7 @@ impl Encoding {
                     |(column, cells): (&Column, &Cells)| fit_column(&column.name, &column.kind, cells, &mut notes);
                 Plan::Columns(columns.iter().zip(&table.columns).map(fit_one).collect())
             }
-            (Features::Columns(columns), Inputs::Floats(x)) => {
-                let fit_one = |(column, x): (&Column, ArrayView1<f32>)| {
-                    fit_numeric(&column.name, x.iter().copied().map(Some), &mut notes)
-                };
-                Plan::Columns(columns.iter().zip(x.columns()).map(fit_one).collect())
-            }
+            (Features::Columns(columns), Inputs::Floats(x)) => Plan::Columns(fit_floats(columns, x, &mut notes)),
             (Features::Image(_), Inputs::Table(_)) => panic!("a picture is not a table"),
             (Features::Columns(_), Inputs::Bytes(_) | Inputs::Words(_)) => panic!("{NOT_PIXELS}"),
         };
@@ -167,6 +163,8 @@ enum Code {
         fill: bool,
         missing: usize,
     },
+    /// Not at all, since it never varied.
+    Constant,
     /// `seen`: the codes that occur, ascending; a value's place here is its column in the block.
     Category {
         seen: Vec<u32>,
@@ -283,6 +281,47 @@ fn fit_numeric(name: &str, cells: impl Iterator<Item = Option<f32>> + Clone, not
     Code::Numeric { fill, standard, missing }
 }
 
+/// The columns of an array, row by row in two passes: a column's numbers lie far apart.
+#[allow(clippy::cast_possible_truncation)] // the mean of f32 values lies between them
+#[allow(clippy::float_cmp)] // exactly equal is what is meant
+fn fit_floats(columns: &[Column], x: &Array2<f32>, notes: &mut Vec<String>) -> Vec<Code> {
+    let Some(first) = (x.nrows() > 0).then(|| x.row(0).to_vec()) else {
+        let of_nothing = Code::Numeric { fill: 0.0, standard: Standard { mean: 0.0, sd: 1.0 }, missing: 0 };
+        return vec![of_nothing; columns.len()];
+    };
+    let n = x.nrows() as f64;
+    let (mut varies, mut sums) = (vec![false; columns.len()], vec![0.0; columns.len()]);
+    for row in x.rows() {
+        for (((sum, varies), first), x) in sums.iter_mut().zip(&mut varies).zip(&first).zip(row) {
+            *sum += f64::from(*x);
+            *varies |= x != first;
+        }
+    }
+    let means: Vec<f64> = sums.into_iter().map(|sum: f64| sum / n).collect();
+    let mut squares = vec![0.0; columns.len()];
+    for row in x.rows() {
+        for ((square, mean), x) in squares.iter_mut().zip(&means).zip(row) {
+            *square += (f64::from(*x) - mean).powi(2);
+        }
+    }
+    let constant: Vec<&str> =
+        columns.iter().zip(&varies).filter(|(_, varies)| !**varies).map(|(column, _)| column.name.as_str()).collect();
+    if !constant.is_empty() {
+        let of = format!("{} of {} columns never vary and tell nothing", constant.len(), columns.len());
+        let more = if constant.len() > 8 { ", …" } else { "" };
+        notes.push(format!("{of}: {}{more}", constant[..constant.len().min(8)].join(", ")));
+    }
+    let code = |at: usize| {
+        let standard = match varies[at] {
+            true => Standard { mean: means[at] as f32, sd: ((squares[at] / n).sqrt() as f32).max(f32::MIN_POSITIVE) },
+            false if at == 0 && constant.len() == columns.len() => Standard { mean: first[at], sd: 1.0 },
+            false => return Code::Constant,
+        };
+        Code::Numeric { fill: first[at], standard, missing: 0 }
+    };
+    (0..columns.len()).map(code).collect()
+}
+
 /// The middle value, or the mean of the two in the middle; `None` of nothing.
 fn median(mut values: Vec<f32>) -> Option<f32> {
     if values.is_empty() {
@@ -313,14 +352,16 @@ fn pixels<T: Copy + Into<f32>>(
 
 fn numbers(mut encoded: ArrayViewMut2<f32>, rows: &[usize], x: &Array2<f32>, columns: &[Code]) {
     assert_eq!(columns.len(), x.ncols(), "{OTHER_COLUMNS}");
-    let standard_of = |code: &Code| match code {
-        Code::Numeric { standard, .. } => *standard,
+    let standard_of = |(at, code): (usize, &Code)| match code {
+        Code::Numeric { standard, .. } => Some((at, *standard)),
+        Code::Constant => None,
         _ => panic!("{OTHER_COLUMNS}"),
     };
-    let standards: Vec<Standard> = columns.iter().map(standard_of).collect();
+    let standards: Vec<(usize, Standard)> = columns.iter().enumerate().filter_map(standard_of).collect();
     for (mut line, &row) in encoded.rows_mut().into_iter().zip(rows) {
-        for ((to, &x), standard) in line.iter_mut().zip(x.row(row)).zip(&standards) {
-            *to = standard.of(x);
+        let x = x.row(row);
+        for (to, (at, standard)) in line.iter_mut().zip(&standards) {
+            *to = standard.of(x[*at]);
         }
     }
 }
@@ -360,6 +401,7 @@ fn cells(mut encoded: ArrayViewMut2<f32>, rows: &[usize], table: &Table, columns
                     }
                 }
             }
+            (Code::Constant, _) => {}
             _ => panic!("{OTHER_COLUMNS}"),
         }
         gap += usize::from(code.tells_gaps());
@@ -553,9 +595,37 @@ mod tests {
 
     #[test]
     fn columns_of_an_array_are_standardised_like_those_of_a_table() {
-        let columns = ["a", "b"].map(|name| Column { name: name.into(), kind: ColumnKind::Numeric }).to_vec();
-        let data = dataset(Features::Columns(columns), Inputs::Floats(array![[1.0, 5.0], [3.0, 5.0]]));
-        assert_eq!(encoded(&data, Pixels::Gaussian), array![[-1.0, 0.0], [1.0, 0.0]]);
+        let data = array_of(array![[1.0, 5.0], [3.0, 9.0]]);
+        assert_eq!(encoded(&data, Pixels::Gaussian), array![[-1.0, -1.0], [1.0, 1.0]]);
+    }
+
+    /// Columns called a, b, …
+    fn array_of(numbers: Array2<f32>) -> Dataset {
+        let names = ('a'..).take(numbers.ncols());
+        let columns = names.map(|name| Column { name: name.into(), kind: ColumnKind::Numeric }).collect();
+        dataset(Features::Columns(columns), Inputs::Floats(numbers))
+    }
+
+    #[test]
+    fn columns_of_an_array_that_never_vary_are_left_out_with_one_note() {
+        // 0.1 a thousand times: its mean is not exactly 0.1
+        let rows =
+            Array2::from_shape_fn((1000, 12), |(row, column)| if column == 1 { f32::from(row % 2 == 0) } else { 0.1 });
+        let data = array_of(rows);
+        let encoding = Encoding::fit(&data, Pixels::Grey);
+        assert_eq!(encoding.layout().width(), 1);
+        assert_eq!(encoding.encode(&data.inputs, &[0, 1]), array![[1.0], [-1.0]]);
+        assert_eq!(encoding.notes(), ["11 of 12 columns never vary and tell nothing: a, c, d, e, f, g, h, i, …"]);
+        // with gaps later on, the array is a table
+        let mut columns = vec![Cells::Numeric(vec![Some(7.0)]); 12];
+        columns[1] = Cells::Numeric(vec![Some(0.5)]);
+        assert_eq!(encoding.encode(&Inputs::Table(Table { rows: 1, columns }), &[0]), array![[0.0]]);
+    }
+
+    #[test]
+    fn an_array_without_a_column_that_varies_keeps_its_first() {
+        let data = array_of(array![[7.0, 5.0], [7.0, 5.0]]);
+        assert_eq!(encoded(&data, Pixels::Grey), array![[0.0], [0.0]]);
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! Files to data sets. One format a file below `read/`, one line each in [`FORMATS`].
 
 mod arrays;
+mod caught;
 mod csv;
 mod digits;
 mod idx;
 mod image_folder;
+mod labels_from;
 mod npy;
+mod parquet;
 mod picture;
 #[cfg(test)]
 mod testing;
 mod texts;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +23,8 @@ use crate::dataset::{Dataset, Inputs, Schema};
 use crate::error::{Error, Result};
 
 /// Every format, in the order in which they are asked whether a path is theirs.
-pub const FORMATS: &[Format] = &[digits::FORMAT, idx::FORMAT, npy::FORMAT, csv::FORMAT, image_folder::FORMAT];
+pub const FORMATS: &[Format] =
+    &[digits::FORMAT, idx::FORMAT, npy::FORMAT, parquet::FORMAT, csv::FORMAT, image_folder::FORMAT];
 
 /// A way in which data lies on disk.
 pub struct Format {
@@ -30,6 +34,8 @@ pub struct Format {
     pub about: &'static str,
     /// Whether a path looks like this format. Cheap: names and a folder listing, not contents.
     pub claims: fn(&Path) -> bool,
+    /// Whether labels may come from a second file: see [`Options::labels_from`].
+    pub takes_labels: bool,
     /// Reads everything, for training and evaluation.
     pub read: fn(&Path, &Options) -> Result<Source>,
     /// Reads inputs chunk by chunk, for prediction. The schema is the run's: see [`stream`].
@@ -97,6 +103,8 @@ pub struct Options {
     pub format: Option<String>,
     /// Label column of a table: its name, or its number counted from 1.
     pub label: Option<String>,
+    /// A second file that holds the labels: a table, of which `label` names a column, or a `.npy`.
+    pub labels_from: Option<PathBuf>,
     /// The classes, where some may have no label yet. Fixes their order.
     pub classes: Option<Vec<String>>,
     /// Texts that mean "no label", besides the empty cell, NaN, NA, null and None.
@@ -131,7 +139,16 @@ pub enum MinusOne {
 
 /// Reads a data set from a path, a folder or the name of built-in data.
 pub fn read(path: &Path, options: &Options) -> Result<Source> {
-    let source = (format(path, options)?.read)(path, options)?;
+    let format = format(path, options)?;
+    if options.labels_from.is_some() && !format.takes_labels {
+        let takers = FORMATS.iter().filter(|format| format.takes_labels).map(|format| format.name);
+        let takers = takers.collect::<Vec<_>>().join(", ");
+        return Err(Error::usage(
+            format!("data in the format {} have their labels with them: `--labels-from` is of no use", format.name),
+            format!("it is for data in the formats {takers}"),
+        ));
+    }
+    let source = (format.read)(path, options)?;
     if source.train.is_empty() {
         return Err(Error::data(path, "holds no usable item", "see `halfmoon formats` for how data may lie on disk"));
     }

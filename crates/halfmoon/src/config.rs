@@ -4,7 +4,7 @@
 //! comes out is written into the run folder and is all that is needed to do the same again.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use halfmoon_pool::encode::Pixels;
@@ -37,6 +37,9 @@ pub struct Data {
     /// Held-out data of the same kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
+    /// The labels of `test`, where they are in a second file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_labels_from: Option<String>,
     /// How many labels are kept; the rest are hidden.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<usize>,
@@ -46,6 +49,9 @@ pub struct Data {
     /// The label column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// The labels, where they are in a second file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels_from: Option<String>,
     /// The classes, where they are known in advance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -162,12 +168,24 @@ impl Config {
 
     /// What the readers want to know.
     pub fn options(&self) -> Options {
-        let Data { format, label, classes, missing_labels, minus_one, columns, delimiter, header, image_size, .. } =
-            self.data.clone();
+        let Data {
+            format,
+            label,
+            labels_from,
+            classes,
+            missing_labels,
+            minus_one,
+            columns,
+            delimiter,
+            header,
+            image_size,
+            ..
+        } = self.data.clone();
         let delimiter = delimiter.and_then(|character| u8::try_from(character).ok());
         Options {
             format,
             label,
+            labels_from: labels_from.map(PathBuf::from),
             classes,
             missing_labels,
             minus_one,

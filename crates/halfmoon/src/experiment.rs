@@ -333,7 +333,7 @@ fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Resul
     } else if config.data.labels.is_some() {
         let parts = split::hold_out(&data.labels, &groups, 0.2, seed);
         let test = data.select(&parts.test);
-        data = data.select(&parts.train);
+        data = data.keep(&parts.train);
         if test.is_empty() {
             let protocol = "no figures: no class has two labels, so none can be held out".to_owned();
             return keep(config, data, Judge::Nothing { protocol }, progress);
@@ -367,7 +367,9 @@ fn keep(config: &Config, mut data: Dataset, judge: Judge, progress: &mut dyn Pro
 }
 
 fn read_test(config: &Config, data: &Dataset, path: &Path, progress: &mut dyn Progress) -> Result<Dataset> {
-    let options = read::Options { schema: Some(data.schema.clone()), ..config.options() };
+    // The other file's labels are those of the training data.
+    let labels_from = config.data.test_labels_from.as_ref().map(PathBuf::from);
+    let options = read::Options { labels_from, schema: Some(data.schema.clone()), ..config.options() };
     let source = read::read(path, &options)?;
     source.notes.iter().for_each(|note| progress.note(&format!("test data: {note}")));
     if !source.problems.is_empty() {

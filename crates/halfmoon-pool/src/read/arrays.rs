@@ -22,6 +22,8 @@ pub(super) struct Part {
     pub(super) texts: Texts,
     /// Where the labels came from, without a row.
     pub(super) origin: Place,
+    /// For each distinct text, the row in which it first stands, where rows are not the items' numbers.
+    pub(super) lines: Option<Vec<u64>>,
 }
 
 /// The splits of one source.
@@ -60,7 +62,11 @@ pub(super) fn assemble(
         let mut rows = parts.iter().flatten().flat_map(|part| (0..part.inputs.rows()).map(move |row| (part, row)));
         locate(error, |item| {
             let (part, row) = rows.nth(item)?;
-            Some(Place { row: part.ids.get(row).parse().ok(), ..part.origin.clone() })
+            let line = match &part.lines {
+                Some(lines) => lines.get(*part.texts.codes.get(row)? as usize).copied(),
+                None => part.ids.get(row).parse().ok(),
+            };
+            Some(Place { row: line, ..part.origin.clone() })
         })
     })?;
     notes.extend(resolved.notes);

@@ -11,6 +11,7 @@ mod cell;
 mod columns;
 mod dialect;
 mod files;
+mod items;
 mod kinds;
 mod origin;
 mod records;
@@ -21,14 +22,17 @@ mod words;
 
 use std::path::Path;
 
+pub(super) use columns::{Filler, columns_note};
 pub(super) use files::{FileLabel, file_labels};
+pub(super) use items::{LabelTable, label_table};
+pub(super) use kinds::{Forced, Plan, Seen, forced_kinds, notes as column_notes};
+pub(super) use rows::Layout;
+pub(super) use words::{Found, shortened};
 
-use self::columns::{Filler, columns_note};
-use self::kinds::{Plan, forced_kinds};
 use self::origin::{Origin, display_name, input, is_stdin};
 use self::records::Record;
 use self::rows::Rows;
-use self::words::{Found, plural_are, shortened};
+use self::words::plural_are;
 use super::texts::{Interner, locate};
 use super::{CHUNK, Chunk, Format, Options, Sink, Source, Status};
 use crate::dataset::{Cells, Column, ColumnKind, Dataset, Features, Ids, Inputs, Schema, Table};
@@ -39,6 +43,7 @@ pub(super) const FORMAT: Format = Format {
     name: "csv",
     about: "text table: .csv .tsv .data .txt, also .gz, `-` for standard input; delimiter and header are guessed",
     claims,
+    takes_labels: false,
     read,
     stream,
 };
@@ -69,7 +74,7 @@ fn stream(path: &Path, schema: &Schema, options: &Options, sink: Sink) -> Result
 fn learn(origin: &Origin, options: &Options) -> Result<Source> {
     let mut rows = origin.rows(options, None)?;
     let (label, mut notes) = rows.layout.label(options)?;
-    let forced = forced_kinds(&rows.layout, label, options)?;
+    let forced = forced_kinds(&rows.layout, Some(label), options)?;
     let seen = kinds::look(&mut rows, label)?;
     rows.check()?;
 

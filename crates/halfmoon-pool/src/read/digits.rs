@@ -17,6 +17,7 @@ pub(super) const FORMAT: Format = Format {
     name: "digits",
     about: "built in, no file needed: 1,797 handwritten digits of 8×8 pixels; the path is `digits`",
     claims,
+    takes_labels: false,
     read,
     stream,
 };
@@ -38,7 +39,13 @@ fn read(path: &Path, options: &Options) -> Result<Source> {
         distinct: (0..10).map(|digit| digit.to_string()).collect(),
         codes: classes.into_iter().map(u32::from).collect(),
     };
-    let train = Part { ids: Ids::first(pixels.nrows()), inputs: Inputs::Bytes(pixels), texts, origin: path.into() };
+    let train = Part {
+        ids: Ids::first(pixels.nrows()),
+        inputs: Inputs::Bytes(pixels),
+        texts,
+        origin: path.into(),
+        lines: None,
+    };
     let parts = Parts { train, validation: None, test: None };
     assemble(&features, parts, options, vec![SOURCE.to_owned()], Vec::new())
 }

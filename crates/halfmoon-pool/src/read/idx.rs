@@ -19,6 +19,7 @@ pub(super) const FORMAT: Format = Format {
     name: "idx",
     about: "MNIST's files (train-images-idx3-ubyte, t10k-labels-idx1-ubyte, …), plain or .gz: a folder or one file",
     claims,
+    takes_labels: false,
     read,
     stream,
 };
@@ -239,7 +240,7 @@ fn part(pictures: Array2<u8>, path: &Path, notes: &mut Vec<String>) -> Result<Pa
         unlabelled(items)
     };
     let origin = labels.as_deref().unwrap_or(path).into();
-    Ok(Part { inputs: Inputs::Bytes(pictures), ids: Ids::first(items), texts, origin })
+    Ok(Part { inputs: Inputs::Bytes(pictures), ids: Ids::first(items), texts, origin, lines: None })
 }
 
 /// Labels as the decimal texts of their values, which need not be contiguous: EMNIST's letters

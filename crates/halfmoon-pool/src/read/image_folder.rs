@@ -35,6 +35,7 @@ pub(super) const FORMAT: Format = Format {
     name: "images",
     about: "a folder of pictures (PNG, JPEG, BMP, GIF, TIFF, WebP), one sub-folder a class; for prediction also one picture",
     claims,
+    takes_labels: false,
     read,
     stream,
 };

@@ -10,7 +10,7 @@ mod raw;
 mod testing;
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
@@ -19,16 +19,20 @@ use self::inputs::{Loaded, load_inputs};
 use self::labels::load_labels;
 use self::raw::Raw;
 use super::arrays::{Part, Parts, assemble, emit};
+use super::labels_from::{ItemLabels, Items, labels_from};
 use super::texts::unlabelled;
 use super::{Format, Options, Problem, Sink, Source, Status};
 use crate::dataset::{Features, Ids, Inputs, Schema};
 use crate::error::{Error, Place, Result};
 use crate::labels::Texts;
 
+pub(super) use self::raw::half;
+
 pub(super) const FORMAT: Format = Format {
     name: "npy",
-    about: "NumPy arrays: an .npz (x_train, y_train, …), X.npy with y.npy beside it, or a folder of such",
+    about: "NumPy arrays: an .npz (x_train, y_train, …), X.npy with y.npy beside it or --labels-from, or a folder of such",
     claims,
+    takes_labels: true,
     read,
     stream,
 };
@@ -62,10 +66,14 @@ fn read(path: &Path, options: &Options) -> Result<Source> {
     let mut problems = Vec::new();
     let mut wanted = options.schema.as_ref().map(|schema| schema.features.clone());
     let mut parts = Vec::new();
-    for split in store.splits() {
+    let splits = store.splits();
+    // The training data, or what stands for them.
+    let main = [0, 2, 1].into_iter().find(|&at| splits[at].is_some());
+    for (at, split) in splits.into_iter().enumerate() {
         parts.push(match split {
-            Some(Split { x, y }) => {
-                let (part, features) = read_part(&x, y.as_ref(), wanted.as_ref(), &mut notes, &mut problems)?;
+            Some(split) => {
+                let from = options.labels_from.as_deref().filter(|_| Some(at) == main);
+                let (part, features) = read_part(&split, from, wanted.as_ref(), options, &mut notes, &mut problems)?;
                 wanted = Some(features);
                 Some(part)
             }
@@ -94,62 +102,77 @@ fn stream(path: &Path, schema: &Schema, _: &Options, sink: Sink) -> Result<()> {
     let mut store = Store::open(path)?;
     let [train, validation, test] = store.splits();
     let Some(Split { x, .. }) = test.or(train).or(validation) else { return Err(store.unknown()) };
-    let mut loaded = load_inputs(x.load()?, false, Some(&schema.features), &mut Vec::new())?;
-    if let Inputs::Floats(pixels) = &mut loaded.inputs {
+    let mut loaded = x.with(|raw| load_inputs(raw, false, Some(&schema.features), &mut Vec::new()))?;
+    let reason = loaded.reason();
+    if let Inputs::Floats(numbers) = &mut loaded.inputs {
         for &row in &loaded.unusable {
-            pixels.row_mut(row).fill(0.0);
+            numbers.row_mut(row).fill(0.0);
         }
     }
     let status = |row| match loaded.unusable.binary_search(&row) {
-        Ok(_) => Status::Unreadable(NOT_FINITE.to_owned()),
+        Ok(_) => Status::Unreadable(reason.to_owned()),
         Err(_) => Status::Ok,
     };
     emit(&loaded.inputs, status, sink)
 }
 
-const NOT_FINITE: &str = "a pixel is NaN or infinite";
+/// The labels of an array file, for items that lie elsewhere.
+pub(super) fn label_array(path: &Path, notes: &mut Vec<String>) -> Result<Texts> {
+    let entry = Entry { key: "y".to_owned(), path: path.to_owned(), index: None };
+    entry.with(|mut raw| load_labels(&mut raw, notes))
+}
 
 fn read_part(
-    x: &Entry,
-    y: Option<&Entry>,
+    Split { x, y }: &Split,
+    from: Option<&Path>,
     wanted: Option<&Features>,
+    options: &Options,
     notes: &mut Vec<String>,
     problems: &mut Vec<Problem>,
 ) -> Result<(Part, Features)> {
-    let Loaded { inputs, features, unusable } = load_inputs(x.load()?, y.is_some(), wanted, notes)?;
+    let labelled = y.is_some() || from.is_some();
+    let loaded = x.with(|raw| load_inputs(raw, labelled, wanted, notes))?;
+    let reason = loaded.reason();
+    let Loaded { inputs, features, unusable } = loaded;
     let items = inputs.rows();
-    let texts = if let Some(y) = y {
-        let labels = load_labels(&y.load()?, notes)?;
-        if labels.codes.len() != items {
-            return Err(Error::data(
-                x.path.as_path(),
-                format!("{} holds {items} items, but {} holds {} labels", x.name(), y.name(), labels.codes.len()),
-                "the two arrays must have the same first size",
-            ));
+    let ids = Ids::first(items);
+    let labels = if let Some(from) = from {
+        if let Some(y) = y {
+            notes.push(format!("labels in {} are not read, since {} has them", y.name(), from.display()));
         }
-        labels
+        Some(labels_from(from, Items { path: &x.path, ids: &ids, count: items }, options, notes, problems)?)
     } else {
-        notes.push(format!("no labels go with {}: its items are unlabelled", x.name()));
-        unlabelled(items)
+        None
     };
-    let labels = y.unwrap_or(x);
-    let column = labels.index.map(|_| labels.key.clone());
-    let origin = Place { path: labels.path.clone(), row: None, column };
-    let part = Part { inputs, ids: Ids::first(items), texts, origin };
+    let (texts, origin, lines) = match (labels, y) {
+        (Some(ItemLabels { texts, origin, lines }), _) => (texts, origin, Some(lines)),
+        (None, Some(y)) => {
+            let labels = y.with(|mut raw| load_labels(&mut raw, notes))?;
+            if labels.codes.len() != items {
+                return Err(Error::data(
+                    x.path.as_path(),
+                    format!("{} holds {items} items, but {} holds {} labels", x.name(), y.name(), labels.codes.len()),
+                    "the two arrays must have the same first size",
+                ));
+            }
+            (labels, y.origin(), None)
+        }
+        (None, None) => {
+            notes.push(format!("no labels go with {}: its items are unlabelled", x.name()));
+            (unlabelled(items), x.origin(), None)
+        }
+    };
     if unusable.is_empty() {
-        return Ok((part, features));
+        return Ok((Part { inputs, ids, texts, origin, lines }, features));
     }
     problems.extend(
-        unusable.iter().map(|&row| Problem {
-            place: Place::row(&x.path, row as u64 + 1).to_string(),
-            reason: NOT_FINITE.to_owned(),
-        }),
+        unusable
+            .iter()
+            .map(|&row| Problem { place: Place::row(&x.path, row as u64 + 1).to_string(), reason: reason.to_owned() }),
     );
     let usable: Vec<usize> = (0..items).filter(|row| unusable.binary_search(row).is_err()).collect();
-    let texts =
-        Texts { codes: usable.iter().map(|&row| part.texts.codes[row]).collect(), distinct: part.texts.distinct };
-    let part = Part { inputs: part.inputs.select(&usable), ids: part.ids.select(&usable), texts, origin: part.origin };
-    Ok((part, features))
+    let texts = Texts { codes: usable.iter().map(|&row| texts.codes[row]).collect(), distinct: texts.distinct };
+    Ok((Part { inputs: inputs.keep(&usable), ids: ids.select(&usable), texts, origin, lines }, features))
 }
 
 /// Where the arrays of a path lie.
@@ -224,12 +247,18 @@ impl Entry {
         }
     }
 
-    fn load(&self) -> Result<Raw> {
-        let file = BufReader::new(File::open(&self.path).map_err(|error| Error::io(&self.path, error))?);
-        let Some(index) = self.index else { return Raw::read(file, &self.path, self.name()) };
+    fn origin(&self) -> Place {
+        Place { path: self.path.clone(), row: None, column: self.index.map(|_| self.key.clone()) }
+    }
+
+    /// What `take` makes of the array.
+    fn with<T>(&self, take: impl FnOnce(Raw) -> Result<T>) -> Result<T> {
+        let mut file = BufReader::new(File::open(&self.path).map_err(|error| Error::io(&self.path, error))?);
+        let Some(index) = self.index else { return take(Raw::open(&mut file, &self.path, self.name())?) };
         let mut archive = ZipArchive::new(file).map_err(|error| damaged_archive(&self.path, &error))?;
-        let member = archive.by_index(index).map_err(|error| damaged_archive(&self.path, &error))?;
-        Raw::read(member, &self.path, self.name())
+        let mut member = archive.by_index(index).map_err(|error| damaged_archive(&self.path, &error))?;
+        let reader: &mut dyn Read = &mut member;
+        take(Raw::open(reader, &self.path, self.name())?)
     }
 }
 
@@ -379,7 +408,7 @@ mod tests {
         assert_eq!((source.train.len(), source.train.ids.get(1)), (2, "3".to_owned()));
         assert!(source.problems[0].place.ends_with("row 2"), "{:?}", source.problems);
         let chunks: Vec<Chunk> = chunks(&FORMAT, &path, &source.train.schema).expect("readable");
-        assert_eq!(chunks[0].status[1], Status::Unreadable(NOT_FINITE.to_owned()));
+        assert_eq!(chunks[0].status[1], Status::Unreadable("a pixel is NaN or infinite".to_owned()));
         assert_eq!(chunks[0].inputs, Inputs::Floats(ndarray::array![[0.5], [0.0], [1.0]]));
     }
 

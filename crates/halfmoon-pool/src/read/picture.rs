@@ -1,14 +1,10 @@
 //! One picture file to pixels, whatever the file holds: under limits of size and memory, by the
 //! content and not by the name, upright, opaque, in one shape. A picture that fails says why.
 
-use std::any::Any;
-use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::sync::Once;
 
 use image::imageops::FilterType;
 use image::metadata::Orientation;
@@ -20,6 +16,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::CHUNK;
+use super::caught::caught;
 use crate::dataset::{ImageShape, Inputs};
 use crate::error::Error;
 
@@ -271,36 +268,6 @@ fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
 fn is_cut_off(jpeg: &[u8]) -> bool {
     let last = |marker: [u8; 2]| jpeg.windows(2).rposition(|bytes| bytes == marker);
     last([0xff, 0xd9]) < last([0xff, 0xda])
-}
-
-thread_local! {
-    /// A panic of this thread is caught and told as a problem of the file.
-    static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A decoder that panics on damaged data counts as a failure, and prints nothing.
-fn caught<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            if !IS_CAUGHT.get() {
-                usual(panic);
-            }
-        }));
-    });
-    IS_CAUGHT.set(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(decode));
-    IS_CAUGHT.set(false);
-    result.unwrap_or_else(|panic| Err(format!("the decoder failed: {}", panic_text(&*panic))))
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no reason given")
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ use crate::labels::{self, grouped};
 const MOST_VALUES: usize = 1000;
 
 /// A column being filled.
-/// A column being filled.
-pub(super) enum Filler {
+pub(in crate::read) enum Filler {
     Numeric {
         /// Whether `1,5` may be a number.
         comma: bool,
@@ -42,7 +41,7 @@ impl Filler {
         Filler::Category { codes: HashMap::new(), limit: Some(limit), cells: Vec::new() }
     }
 
-    pub(super) fn known(kind: &ColumnKind, comma: bool) -> Filler {
+    pub(in crate::read) fn known(kind: &ColumnKind, comma: bool) -> Filler {
         match kind {
             ColumnKind::Numeric => Filler::Numeric { comma, cells: Vec::new() },
             ColumnKind::YesNo { no, yes } => Filler::yes_no(no.clone(), yes.clone()),
@@ -53,7 +52,7 @@ impl Filler {
     }
 
     /// Adds a cell. False where a text says nothing here and counts as missing: see [`Filler::doubt`].
-    pub(super) fn push(&mut self, text: &str) -> bool {
+    pub(in crate::read) fn push(&mut self, text: &str) -> bool {
         if is_missing(text) {
             self.gap();
             return true;
@@ -79,7 +78,7 @@ impl Filler {
     }
 
     /// What is odd about a text that says nothing in this column.
-    pub(super) fn doubt(&self, text: &str, column: &str) -> String {
+    pub(in crate::read) fn doubt(&self, text: &str, column: &str) -> String {
         let why = match self {
             Filler::Numeric { comma, .. } if number(text, *comma).is_some() => " is not finite",
             Filler::Numeric { .. } => " is not a number",
@@ -88,7 +87,7 @@ impl Filler {
         format!("`{}` in column {column}{why}", excerpt(text))
     }
 
-    pub(super) fn gap(&mut self) {
+    pub(in crate::read) fn gap(&mut self) {
         match self {
             Filler::Numeric { cells, .. } => cells.push(None),
             Filler::YesNo { cells, .. } => cells.push(None),
@@ -97,7 +96,7 @@ impl Filler {
     }
 
     /// The cells so far; the column goes on empty.
-    pub(super) fn take(&mut self) -> Cells {
+    pub(in crate::read) fn take(&mut self) -> Cells {
         match self {
             Filler::Numeric { cells, .. } => Cells::Numeric(std::mem::take(cells)),
             Filler::YesNo { cells, .. } => Cells::YesNo(std::mem::take(cells)),
@@ -106,7 +105,7 @@ impl Filler {
     }
 
     /// The column of a data set, unless its values are of no use.
-    pub(super) fn finish(self, seen: &Seen, is_forced: bool) -> (Option<(Column, Cells)>, Option<String>) {
+    pub(in crate::read) fn finish(self, seen: &Seen, is_forced: bool) -> (Option<(Column, Cells)>, Option<String>) {
         let name = &seen.name;
         let column = |kind| Column { name: name.to_owned(), kind };
         match self {
@@ -186,7 +185,7 @@ fn frequent(
 }
 
 /// `columns: 6 numeric (age, …), 1 yes/no (member), 2 categories (job 8 values, town 31 values)`.
-pub(super) fn columns_note(columns: &[Column]) -> String {
+pub(in crate::read) fn columns_note(columns: &[Column]) -> String {
     let of = |kind: &str| columns.iter().filter(|column| column.kind.name() == kind).collect::<Vec<_>>();
     let mut parts = Vec::new();
     for (kind, one, many) in

@@ -16,10 +16,12 @@ use crate::read::Options;
 const YES_NO: [(&str, &str); 6] = [("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("0", "1"), ("off", "on")];
 
 /// What the first pass over a table knows of a column: never more than a few of its texts.
-pub(super) struct Seen {
+pub(in crate::read) struct Seen {
     pub(super) name: String,
     /// Whether `1,5` may be a number.
     comma: bool,
+    /// No text is a number.
+    are_names: bool,
     pub(super) missing: usize,
     numbers: usize,
     infinite: Found,
@@ -46,7 +48,7 @@ enum Serial {
 }
 
 /// What becomes of a column, and what to say of it.
-pub(super) enum Plan {
+pub(in crate::read) enum Plan {
     Drop(String),
     Keep(Filler, Option<String>),
 }
@@ -65,7 +67,7 @@ pub(super) fn look(rows: &mut Rows, label: usize) -> Result<Vec<Seen>> {
 }
 
 /// Which columns have decimal commas or gaps.
-pub(super) fn notes(columns: &[Seen]) -> Vec<String> {
+pub(in crate::read) fn notes(columns: &[Seen]) -> Vec<String> {
     let mut notes = Vec::new();
     let with_comma: Vec<(&str, &str)> = (columns.iter())
         .filter(|seen| seen.is_mostly_numeric())
@@ -84,10 +86,11 @@ pub(super) fn notes(columns: &[Seen]) -> Vec<String> {
 }
 
 impl Seen {
-    fn new(name: &str, comma: bool) -> Seen {
+    pub(in crate::read) fn new(name: &str, comma: bool) -> Seen {
         Seen {
             name: name.to_owned(),
             comma,
+            are_names: false,
             missing: 0,
             numbers: 0,
             infinite: Found::default(),
@@ -101,7 +104,12 @@ impl Seen {
         }
     }
 
-    fn look(&mut self, text: &str, line: u64, record: u64) {
+    /// A column whose texts are names, also where they look like numbers.
+    pub(in crate::read) fn of_names(name: &str) -> Seen {
+        Seen { are_names: true, ..Seen::new(name, false) }
+    }
+
+    pub(in crate::read) fn look(&mut self, text: &str, line: u64, record: u64) {
         if is_missing(text) {
             self.missing += 1;
             return;
@@ -112,7 +120,7 @@ impl Seen {
         if self.serial != Serial::No || self.ids.is_some() {
             self.look_for_ids(text, record);
         }
-        match number(text, self.comma) {
+        match if self.are_names { None } else { number(text, self.comma) } {
             None => self.texts.more(1, line, text),
             Some(x) if !x.is_finite() => self.infinite.more(1, line, text),
             Some(x) => {
@@ -149,7 +157,7 @@ impl Seen {
         self.texts.count == 0 || (self.present() >= 20 && self.texts.count * 20 <= self.present())
     }
 
-    pub(super) fn plan(&self, forced: Option<Forced>, file: &Path) -> Result<Plan> {
+    pub(in crate::read) fn plan(&self, forced: Option<Forced>, file: &Path) -> Result<Plan> {
         let name = &self.name;
         let place = || Place::from(file).column(name);
         let drop = |why: &str, kind: &str| {
@@ -267,7 +275,7 @@ pub(super) fn is_id_name(name: &str) -> bool {
 
 /// What the user said of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Forced {
+pub(in crate::read) enum Forced {
     Numeric,
     YesNo,
     Category,
@@ -275,7 +283,11 @@ pub(super) enum Forced {
 }
 
 /// For each column, what the user said of it.
-pub(super) fn forced_kinds(layout: &Layout, label: usize, options: &Options) -> Result<Vec<Option<Forced>>> {
+pub(in crate::read) fn forced_kinds(
+    layout: &Layout,
+    label: Option<usize>,
+    options: &Options,
+) -> Result<Vec<Option<Forced>>> {
     const KINDS: [(&str, Forced); 4] = [
         ("numeric", Forced::Numeric),
         ("yes_no", Forced::YesNo),
@@ -293,7 +305,7 @@ pub(super) fn forced_kinds(layout: &Layout, label: usize, options: &Options) -> 
                 did_you_mean(kind, KINDS.iter().map(|(known, _)| *known)),
             )
         })?;
-        if position == label {
+        if Some(position) == label {
             return Err(Error::usage(
                 format!("column {name} holds the labels and cannot be an input as well"),
                 format!("leave out `--column {name}=…`, or choose another `--label`"),

@@ -62,6 +62,11 @@ impl<R: BufRead> Records<R> {
         Records { input, name: name.to_owned(), delimiter, lines: 0, line: Vec::new(), after_return: false }
     }
 
+    /// Lines read so far.
+    pub(super) fn lines(&self) -> u64 {
+        self.lines
+    }
+
     /// Reads the next record, if there is one.
     pub(super) fn next(&mut self, record: &mut Record) -> Result<bool> {
         loop {

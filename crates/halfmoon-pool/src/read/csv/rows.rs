@@ -34,12 +34,12 @@ pub(super) struct Rows {
 }
 
 /// How a table's text is laid out.
-pub(super) struct Layout {
+pub(in crate::read) struct Layout {
     delimiter: u8,
     delimiter_is_given: bool,
-    has_header: bool,
+    pub(super) has_header: bool,
     /// Of the columns: from the header, else their numbers.
-    pub(super) names: Vec<String>,
+    pub(in crate::read) names: Vec<String>,
     /// Names that the header has twice.
     renamed: Vec<String>,
     /// The first record: without a header, it shows what the columns hold.
@@ -72,6 +72,11 @@ impl Rows {
         let layout = Layout { delimiter, delimiter_is_given, has_header, names, renamed, first };
         let name = name.to_owned();
         Ok(Rows { name, layout, records, number: 0, regular: 0, ragged: Vec::new(), first_ragged: None, recoded })
+    }
+
+    /// Lines read so far; before the first record, those of the header.
+    pub(super) fn lines(&self) -> u64 {
+        self.records.lines()
     }
 
     /// Reads the next record, if there is one, with however many fields.
@@ -167,13 +172,25 @@ impl Rows {
 }
 
 impl Layout {
+    /// Of a file that names its columns.
+    pub(in crate::read) fn named(names: Vec<String>) -> Layout {
+        Layout {
+            delimiter: b',',
+            delimiter_is_given: true,
+            has_header: true,
+            names,
+            renamed: Vec::new(),
+            first: Vec::new(),
+        }
+    }
+
     /// Whether `1,5` may be a number.
     pub(super) fn comma(&self) -> bool {
         self.delimiter != b','
     }
 
     /// A column by its name, else by its number.
-    pub(super) fn find(&self, name: &str) -> Option<usize> {
+    pub(in crate::read) fn find(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|known| known == name).or_else(|| self.by_number(name))
     }
 
@@ -181,13 +198,13 @@ impl Layout {
         name.parse::<usize>().ok()?.checked_sub(1).filter(|position| *position < self.names.len())
     }
 
-    pub(super) fn guess(&self, name: &str) -> String {
+    pub(in crate::read) fn guess(&self, name: &str) -> String {
         let close = did_you_mean(name, self.names.iter().map(String::as_str));
         if close.starts_with("did") { close } else { format!("the columns are: {}", self.listing()) }
     }
 
     /// The columns; without a header, with what they hold.
-    pub(super) fn listing(&self) -> String {
+    pub(in crate::read) fn listing(&self) -> String {
         let value = |position: usize| self.first.get(position).map_or(String::new(), |field| excerpt(field));
         let names = self.names.iter().enumerate().map(|(position, name)| {
             if self.has_header { name.clone() } else { format!("{name} (`{}`)", value(position)) }
@@ -196,7 +213,7 @@ impl Layout {
     }
 
     /// The position of the label column, with a note where the user did not choose it.
-    pub(super) fn label(&self, options: &Options) -> Result<(usize, Vec<String>)> {
+    pub(in crate::read) fn label(&self, options: &Options) -> Result<(usize, Vec<String>)> {
         if let Some(label) = &options.label {
             let position = self.find(label).ok_or_else(|| {
                 Error::usage(format!("there is no column `{label}` to take labels from"), self.guess(label))
@@ -215,13 +232,18 @@ impl Layout {
         }
     }
 
-    fn usual_label(&self) -> Option<usize> {
+    pub(in crate::read) fn usual_label(&self) -> Option<usize> {
         let position = |label: &str| self.names.iter().position(|name| name.eq_ignore_ascii_case(label));
         if self.has_header { LABEL_NAMES.iter().find_map(|label| position(label)) } else { None }
     }
 
     /// The label column of data for a trained run, which may have none.
-    pub(super) fn known_label(&self, columns: &[Column], options: &Options, notes: &mut Vec<String>) -> Option<usize> {
+    pub(in crate::read) fn known_label(
+        &self,
+        columns: &[Column],
+        options: &Options,
+        notes: &mut Vec<String>,
+    ) -> Option<usize> {
         let label = match &options.label {
             Some(label) => self.find(label),
             None => self.usual_label(),

@@ -4,13 +4,13 @@ use crate::labels::grouped;
 
 /// How often something was found, and the first time: line and text.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Found {
-    pub(super) count: usize,
-    pub(super) first: Option<(u64, String)>,
+pub(in crate::read) struct Found {
+    pub(in crate::read) count: usize,
+    pub(in crate::read) first: Option<(u64, String)>,
 }
 
 impl Found {
-    pub(super) fn more(&mut self, count: usize, line: u64, text: &str) {
+    pub(in crate::read) fn more(&mut self, count: usize, line: u64, text: &str) {
         if count > 0 {
             self.count += count;
             self.first.get_or_insert_with(|| (line, excerpt(text)));
@@ -29,7 +29,7 @@ pub(super) fn plural_are(count: usize, noun: &str) -> String {
 }
 
 /// The first texts, and how many there are.
-pub(super) fn shortened(texts: impl Iterator<Item = String>, most: usize) -> String {
+pub(in crate::read) fn shortened(texts: impl Iterator<Item = String>, most: usize) -> String {
     let mut shown: Vec<String> = texts.collect();
     let all = shown.len();
     if all > most {
@@ -40,7 +40,7 @@ pub(super) fn shortened(texts: impl Iterator<Item = String>, most: usize) -> Str
 }
 
 /// The beginning of a text, on one line.
-pub(super) fn excerpt(text: &str) -> String {
+pub(in crate::read) fn excerpt(text: &str) -> String {
     let text = text.trim();
     let mut short: String = text.chars().take(40).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(40).is_some() {

@@ -10,8 +10,18 @@ use crate::read::arrays::{brightest, fit_shape};
 pub(super) struct Loaded {
     pub(super) inputs: Inputs,
     pub(super) features: Features,
-    /// Rows of pictures with a pixel that is no number, ascending.
+    /// Rows of pictures with a pixel that is no number, and rows of columns without a single number; ascending.
     pub(super) unusable: Vec<usize>,
+}
+
+impl Loaded {
+    /// Why rows are unusable.
+    pub(super) fn reason(&self) -> &'static str {
+        match self.features {
+            Features::Image(_) => "a pixel is NaN or infinite",
+            Features::Columns(_) => "all its numbers are NaN or infinite",
+        }
+    }
 }
 
 /// How the sizes after the first are meant.
@@ -21,7 +31,7 @@ enum Layout {
 }
 
 pub(super) fn load_inputs(
-    mut raw: Raw,
+    mut raw: Raw<'_>,
     labelled: bool,
     wanted: Option<&Features>,
     notes: &mut Vec<String>,
@@ -36,7 +46,7 @@ pub(super) fn load_inputs(
         return Err(raw.error(format!("has the shape {:?}: items without a number", raw.shape), "write it again"));
     }
     let is_whole = raw.kind.is_whole();
-    let numbers = numbers(&mut raw);
+    let numbers = numbers(&mut raw)?;
     match layout {
         Layout::Picture { height, width, channels, channels_first } => {
             let found = ImageShape { height, width, channels, white: 0.0 };
@@ -65,8 +75,8 @@ pub(super) fn load_inputs(
                 Numbers::Words(cells) => cells.into_iter().map(f32::from).collect(),
                 Numbers::Floats(cells) => cells,
             };
-            let inputs = columns(&raw, rows(raw.array(cells), false), notes);
-            Ok(Loaded { inputs, features, unusable: Vec::new() })
+            let (inputs, unusable) = columns(&raw, rows(raw.array(cells), false), notes);
+            Ok(Loaded { inputs, features, unusable })
         }
     }
 }
@@ -198,23 +208,32 @@ fn column_features(raw: &Raw, d: usize, wanted: Option<&Features>) -> Result<Fea
     Err(raw.error(problem, "give data of the kind that the run was trained on"))
 }
 
-/// Floats where all are finite, else a table with gaps.
-fn columns(raw: &Raw, numbers: Array2<f32>, notes: &mut Vec<String>) -> Inputs {
-    let mut gaps = numbers.indexed_iter().filter(|(_, number)| !number.is_finite()).map(|(at, _)| at);
-    let Some((row, column)) = gaps.next() else { return Inputs::Floats(numbers) };
+/// Floats where all are finite, else a table with gaps. A row of several numbers, none of them finite, is unusable.
+fn columns(raw: &Raw, numbers: Array2<f32>, notes: &mut Vec<String>) -> (Inputs, Vec<usize>) {
+    let (mut unusable, mut gaps, mut first_gap) = (Vec::new(), 0, None);
+    for (row, cells) in numbers.rows().into_iter().enumerate() {
+        let missing = cells.iter().filter(|cell| !cell.is_finite()).count();
+        if missing == cells.len() && missing > 1 {
+            unusable.push(row);
+        } else if missing > 0 {
+            gaps += missing;
+            first_gap = first_gap.or(cells.iter().position(|cell| !cell.is_finite()).map(|column| (row, column)));
+        }
+    }
+    let Some((row, column)) = first_gap else { return (Inputs::Floats(numbers), unusable) };
     notes.push(format!(
-        "{}: {} cells that are NaN or infinite count as missing; the first is row {}, column {}",
+        "{}: {gaps} cells that are NaN or infinite count as missing; the first is row {}, column {}",
         raw.name,
-        gaps.count() + 1,
         row + 1,
         column + 1
     ));
     let cells =
         |column: ArrayView1<f32>| column.iter().map(|&cell| Some(cell).filter(|cell| cell.is_finite())).collect();
-    Inputs::Table(Table {
+    let table = Table {
         rows: numbers.nrows(),
         columns: numbers.columns().into_iter().map(|column| Cells::Numeric(cells(column))).collect(),
-    })
+    };
+    (Inputs::Table(table), unusable)
 }
 
 #[cfg(test)]

@@ -12,21 +12,23 @@ use crate::error::{Error, Place, Result};
 use crate::labels::Texts;
 use crate::read::texts::Interner;
 
-pub(super) fn load_labels(raw: &Raw, notes: &mut Vec<String>) -> Result<Texts> {
+pub(super) fn load_labels(raw: &mut Raw, notes: &mut Vec<String>) -> Result<Texts> {
+    let bytes = raw.bytes()?;
+    let (raw, bytes) = (&*raw, &bytes[..]);
     match (&raw.shape[..], raw.kind) {
         ([_] | [_, 1], Kind::Unicode(_) | Kind::Text(_)) => {
-            intern(raw.bytes.chunks_exact(raw.kind.size()), |cell, row| label_text(raw, cell, row))
+            intern(bytes.chunks_exact(raw.kind.size()), |cell, row| label_text(raw, cell, row))
         }
         ([_] | [_, 1], Kind::F16 | Kind::F32 | Kind::F64) => {
-            let labels: Vec<f64> = real_cells(raw);
+            let labels: Vec<f64> = real_cells(raw, bytes);
             intern(labels.iter().map(|label| label.to_bits()), |bits, row| float_text(raw, f64::from_bits(bits), row))
         }
-        ([_] | [_, 1], _) => intern(whole_cells(raw), |label, _| Ok(label.to_string())),
+        ([_] | [_, 1], _) => intern(whole_cells(raw, bytes), |label, _| Ok(label.to_string())),
         ([_, classes], kind) if *classes > 1 && !kind.is_text() => {
             let cells = if kind.is_whole() {
-                whole_cells(raw).into_iter().map(|cell| cell as f64).collect()
+                whole_cells(raw, bytes).into_iter().map(|cell| cell as f64).collect()
             } else {
-                real_cells(raw)
+                real_cells(raw, bytes)
             };
             notes.push(format!("{}: one-hot labels of {classes} classes, which are named by their index", raw.name));
             one_hot(raw, &rows(raw.array(cells), false), notes)

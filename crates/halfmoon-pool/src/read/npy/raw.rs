@@ -8,8 +8,8 @@ use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use crate::error::{Error, Result};
 use crate::read::arrays::{LARGEST, fill};
 
-/// An array as it lies in its file.
-pub(super) struct Raw {
+/// An array as it lies in its file: what its header says, and its cells, yet to be read.
+pub(super) struct Raw<'r> {
     pub(super) path: PathBuf,
     pub(super) name: String,
     pub(super) kind: Kind,
@@ -17,7 +17,11 @@ pub(super) struct Raw {
     /// The first index runs fastest.
     fortran: bool,
     pub(super) shape: Vec<usize>,
-    pub(super) bytes: Vec<u8>,
+    /// Bytes of all cells.
+    length: usize,
+    /// The file is as long as that, so room can be made before a cell is read.
+    is_there: bool,
+    reader: &'r mut dyn Read,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +44,15 @@ pub(super) enum Kind {
     Text(usize),
 }
 
-impl Raw {
-    pub(super) fn read(mut reader: impl Read, path: &Path, name: String) -> Result<Raw> {
+/// Bytes that are read and turned into numbers at a time; a multiple of every number's size.
+const PIECE: usize = 1 << 20;
+
+/// Bytes that columns take on their way to rows.
+const COLUMNS: usize = 64 << 20;
+
+impl<'r> Raw<'r> {
+    /// The array of a file, or of a member of an archive of this file.
+    pub(super) fn open(mut reader: &'r mut dyn Read, path: &Path, name: String) -> Result<Raw<'r>> {
         let damaged =
             |problem: String| Error::data(path, format!("{name} {problem}"), "write it again with numpy.save");
 
@@ -64,16 +75,93 @@ impl Raw {
 
         let cells = header.shape.iter().try_fold(1_usize, |cells, &size| cells.checked_mul(size));
         let bytes = cells.and_then(|cells| cells.checked_mul(kind.size())).filter(|&bytes| bytes <= LARGEST);
-        let Some(expected) = bytes else {
+        let Some(length) = bytes else {
             return Err(damaged(format!("promises the shape {:?}, more than 16 GiB", header.shape)));
         };
-        let bytes = fill(&mut reader, expected, path)?;
-        let more = !fill(&mut reader, 1, path)?.is_empty();
-        if bytes.len() < expected || more {
-            let found = if more { format!("more than {expected}") } else { bytes.len().to_string() };
-            return Err(damaged(format!("promises the shape {:?}, {expected} bytes, but holds {found}", header.shape)));
+        let is_there = path.metadata().is_ok_and(|file| file.len() >= length as u64);
+        let Header { fortran, shape, .. } = header;
+        Ok(Raw { path: path.to_owned(), name, kind, big_endian, fortran, shape, length, is_there, reader })
+    }
+
+    /// All cells at once, for arrays that are small or are bytes anyway.
+    pub(super) fn bytes(&mut self) -> Result<Vec<u8>> {
+        let bytes = fill(self.reader, self.length, &self.path)?;
+        self.end(bytes.len())?;
+        Ok(bytes)
+    }
+
+    /// The array must end where its header says.
+    fn end(&mut self, found: usize) -> Result<()> {
+        let more = !fill(self.reader, 1, &self.path)?.is_empty();
+        if found == self.length && !more {
+            return Ok(());
         }
-        Ok(Raw { path: path.to_owned(), name, kind, big_endian, fortran: header.fortran, shape: header.shape, bytes })
+        let found = if more { format!("more than {}", self.length) } else { found.to_string() };
+        let problem = format!("promises the shape {:?}, {} bytes, but holds {found}", self.shape, self.length);
+        Err(self.error(problem, "write it again with numpy.save"))
+    }
+
+    /// The cells as numbers in file order, `take` turning some bytes into some numbers: never all bytes at once.
+    fn cells<T>(&mut self, take: impl Fn(&[u8], &mut Vec<T>)) -> Result<Vec<T>> {
+        let mut cells = Vec::new();
+        if self.is_there {
+            let count = self.length / self.kind.size();
+            if cells.try_reserve_exact(count).is_err() {
+                return Err(self.error(format!("does not fit into memory: {count} numbers"), "give fewer rows"));
+            }
+        }
+        let mut done = 0;
+        while done < self.length {
+            let piece = fill(self.reader, PIECE.min(self.length - done), &self.path)?;
+            if piece.is_empty() {
+                break;
+            }
+            take(&piece, &mut cells);
+            done += piece.len();
+        }
+        self.end(done)?;
+        Ok(cells)
+    }
+
+    /// Floats in the order of the indices: a second index that runs slowest is turned to run fastest on the way.
+    fn floats(&mut self, take: impl Fn(&[u8], &mut Vec<f32>)) -> Result<Vec<f32>> {
+        let [items, width] = self.shape[..] else { return self.cells(take) };
+        if !self.fortran || !self.is_there || items == 0 || width == 0 {
+            return self.cells(take);
+        }
+        let mut rows = Vec::new();
+        if rows.try_reserve_exact(items * width).is_err() {
+            return Err(self.error(format!("does not fit into memory: {items} × {width}"), "give fewer rows"));
+        }
+        rows.resize(items * width, 0.0);
+        let at_once = (COLUMNS / 4 / items).clamp(1, width);
+        let mut columns = Vec::with_capacity(at_once * items);
+        let mut done = 0;
+        for first in (0..width).step_by(at_once) {
+            columns.clear();
+            let some = at_once.min(width - first);
+            let mut wanted = some * items * self.kind.size();
+            while wanted > 0 {
+                let piece = fill(self.reader, PIECE.min(wanted), &self.path)?;
+                if piece.is_empty() {
+                    break;
+                }
+                take(&piece, &mut columns);
+                wanted -= piece.len();
+                done += piece.len();
+            }
+            if wanted > 0 {
+                break;
+            }
+            for (item, row) in rows.chunks_exact_mut(width).enumerate() {
+                for (column, cell) in row[first..first + some].iter_mut().enumerate() {
+                    *cell = columns[column * items + item];
+                }
+            }
+        }
+        self.end(done)?;
+        self.fortran = false;
+        Ok(rows)
     }
 
     pub(super) fn error(&self, problem: impl std::fmt::Display, hint: impl Into<String>) -> Error {
@@ -180,12 +268,12 @@ impl Header {
     }
 }
 
-/// The cells of an array of a number type, each passed through a function.
+/// The numbers of some cells of a type, each passed through a function.
 macro_rules! cells {
-    ($raw:expr, $type:ty, $each:expr) => {{
-        let (cells, _) = $raw.bytes.as_chunks::<{ size_of::<$type>() }>();
-        let read = if $raw.big_endian { <$type>::from_be_bytes } else { <$type>::from_le_bytes };
-        cells.iter().map(|&cell| $each(read(cell))).collect()
+    ($big_endian:expr, $bytes:expr, $type:ty, $each:expr) => {{
+        let (cells, _) = $bytes.as_chunks::<{ size_of::<$type>() }>();
+        let read = if $big_endian { <$type>::from_be_bytes } else { <$type>::from_le_bytes };
+        cells.iter().map(move |&cell| $each(read(cell)))
     }};
 }
 
@@ -196,22 +284,29 @@ pub(super) enum Numbers {
     Floats(Vec<f32>),
 }
 
-pub(super) fn numbers(raw: &mut Raw) -> Numbers {
-    match raw.kind {
-        Kind::Bool => Numbers::Bytes(raw.bytes.iter().map(|&byte| u8::from(byte != 0)).collect()),
-        Kind::U8 => Numbers::Bytes(std::mem::take(&mut raw.bytes)),
-        Kind::U16 => Numbers::Words(cells!(raw, u16, |cell| cell)),
-        Kind::I8 => Numbers::Floats(cells!(raw, i8, f32::from)),
-        Kind::I16 => Numbers::Floats(cells!(raw, i16, f32::from)),
-        Kind::U32 => Numbers::Floats(cells!(raw, u32, |cell| cell as f32)),
-        Kind::I32 => Numbers::Floats(cells!(raw, i32, |cell| cell as f32)),
-        Kind::U64 => Numbers::Floats(cells!(raw, u64, |cell| cell as f32)),
-        Kind::I64 => Numbers::Floats(cells!(raw, i64, |cell| cell as f32)),
-        Kind::F16 => Numbers::Floats(cells!(raw, u16, half)),
-        Kind::F32 => Numbers::Floats(cells!(raw, f32, |cell| cell)),
-        Kind::F64 => Numbers::Floats(cells!(raw, f64, narrow)),
-        Kind::Unicode(_) | Kind::Text(_) => unreachable!("inputs of text are refused before"),
-    }
+pub(super) fn numbers(raw: &mut Raw) -> Result<Numbers> {
+    let big = raw.big_endian;
+    Ok(match raw.kind {
+        Kind::Bool => {
+            let mut bytes = raw.bytes()?;
+            bytes.iter_mut().for_each(|byte| *byte = u8::from(*byte != 0));
+            Numbers::Bytes(bytes)
+        }
+        Kind::U8 => Numbers::Bytes(raw.bytes()?),
+        Kind::U16 => Numbers::Words(raw.cells(|some, all| all.extend(cells!(big, some, u16, |cell| cell)))?),
+        kind => Numbers::Floats(raw.floats(|some, all| match kind {
+            Kind::I8 => all.extend(cells!(big, some, i8, f32::from)),
+            Kind::I16 => all.extend(cells!(big, some, i16, f32::from)),
+            Kind::U32 => all.extend(cells!(big, some, u32, |cell| cell as f32)),
+            Kind::I32 => all.extend(cells!(big, some, i32, |cell| cell as f32)),
+            Kind::U64 => all.extend(cells!(big, some, u64, |cell| cell as f32)),
+            Kind::I64 => all.extend(cells!(big, some, i64, |cell| cell as f32)),
+            Kind::F16 => all.extend(cells!(big, some, u16, half)),
+            Kind::F32 => all.extend(cells!(big, some, f32, |cell| cell)),
+            Kind::F64 => all.extend(cells!(big, some, f64, narrow)),
+            _ => unreachable!("bytes and words were taken above, and inputs of text are refused before"),
+        })?),
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "too large for f32 becomes infinite, which counts as missing")]
@@ -220,7 +315,7 @@ fn narrow(number: f64) -> f32 {
 }
 
 /// IEEE 754 binary16: 1 sign bit, 5 of exponent, 10 of fraction.
-fn half(bits: u16) -> f32 {
+pub(in crate::read) fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
     let fraction = f32::from(bits & 0x3ff);
     sign * match bits >> 10 & 0x1f {
@@ -232,26 +327,28 @@ fn half(bits: u16) -> f32 {
 }
 
 /// Numbers of an integer type or bools.
-pub(super) fn whole_cells(raw: &Raw) -> Vec<i128> {
+pub(super) fn whole_cells(raw: &Raw, bytes: &[u8]) -> Vec<i128> {
+    let big = raw.big_endian;
     match raw.kind {
-        Kind::Bool => raw.bytes.iter().map(|&byte| i128::from(byte != 0)).collect(),
-        Kind::U8 => raw.bytes.iter().copied().map(i128::from).collect(),
-        Kind::I8 => cells!(raw, i8, i128::from),
-        Kind::U16 => cells!(raw, u16, i128::from),
-        Kind::I16 => cells!(raw, i16, i128::from),
-        Kind::U32 => cells!(raw, u32, i128::from),
-        Kind::I32 => cells!(raw, i32, i128::from),
-        Kind::U64 => cells!(raw, u64, i128::from),
-        Kind::I64 => cells!(raw, i64, i128::from),
+        Kind::Bool => bytes.iter().map(|&byte| i128::from(byte != 0)).collect(),
+        Kind::U8 => bytes.iter().copied().map(i128::from).collect(),
+        Kind::I8 => cells!(big, bytes, i8, i128::from).collect(),
+        Kind::U16 => cells!(big, bytes, u16, i128::from).collect(),
+        Kind::I16 => cells!(big, bytes, i16, i128::from).collect(),
+        Kind::U32 => cells!(big, bytes, u32, i128::from).collect(),
+        Kind::I32 => cells!(big, bytes, i32, i128::from).collect(),
+        Kind::U64 => cells!(big, bytes, u64, i128::from).collect(),
+        Kind::I64 => cells!(big, bytes, i64, i128::from).collect(),
         Kind::F16 | Kind::F32 | Kind::F64 | Kind::Unicode(_) | Kind::Text(_) => unreachable!("not whole numbers"),
     }
 }
 
-pub(super) fn real_cells(raw: &Raw) -> Vec<f64> {
+pub(super) fn real_cells(raw: &Raw, bytes: &[u8]) -> Vec<f64> {
+    let big = raw.big_endian;
     match raw.kind {
-        Kind::F16 => cells!(raw, u16, |bits| f64::from(half(bits))),
-        Kind::F32 => cells!(raw, f32, f64::from),
-        Kind::F64 => cells!(raw, f64, |cell| cell),
+        Kind::F16 => cells!(big, bytes, u16, |bits| f64::from(half(bits))).collect(),
+        Kind::F32 => cells!(big, bytes, f32, f64::from).collect(),
+        Kind::F64 => cells!(big, bytes, f64, |cell| cell).collect(),
         _ => unreachable!("not floats"),
     }
 }
