@@ -3,15 +3,20 @@
 //!
 //! Data moves one way: [`read`] makes a [`dataset::Dataset`], [`split`] divides it,
 //! [`encode::Encoding`] turns rows into numbers for a model, [`scores`] holds the model's answer and
-//! [`metric`] judges it. Nothing here knows what a tensor is, so the crate builds in seconds.
+//! [`metric`] judges it. How far an answer may be trusted is [`calibration`], [`selective`] prediction,
+//! [`conformal`] sets and [`outlier`] scores. Nothing here knows what a tensor is, so the crate builds in seconds.
 
+pub mod calibration;
+pub mod conformal;
 pub mod dataset;
 pub mod encode;
 pub mod error;
 pub mod labels;
 pub mod metric;
+pub mod outlier;
 pub mod read;
 pub mod scores;
+pub mod selective;
 pub mod split;
 
 pub use dataset::{Class, Dataset, Schema};

@@ -5,8 +5,13 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use crate::calibration::{self, BINNING, Binning, LEAST_IN_BIN};
 use crate::dataset::Class;
 use crate::scores::Predictions;
+use crate::selective;
+
+/// Items below which a thing that is fitted on held-out items, or read off them one by one, is not estimable.
+pub const LEAST_ITEMS: usize = 50;
 
 /// Every metric, in the order in which tables show them.
 pub const METRICS: &[Metric] = &[
@@ -15,6 +20,7 @@ pub const METRICS: &[Metric] = &[
         about: "share of items whose most probable class is the true one",
         better: Better::Higher,
         of: accuracy,
+        is_headline: true,
         interval: Interval::Recalls,
     },
     Metric {
@@ -22,6 +28,7 @@ pub const METRICS: &[Metric] = &[
         about: "mean over the classes of the share of their items that were found",
         better: Better::Higher,
         of: balanced_accuracy,
+        is_headline: true,
         interval: Interval::BalancedRecalls,
     },
     Metric {
@@ -29,6 +36,7 @@ pub const METRICS: &[Metric] = &[
         about: "mean of −ln p(true class), in nats",
         better: Better::Lower,
         of: nll,
+        is_headline: true,
         interval: Interval::Percentile,
     },
     Metric {
@@ -36,6 +44,7 @@ pub const METRICS: &[Metric] = &[
         about: "mean squared distance between probabilities and truth, 0 to 2",
         better: Better::Lower,
         of: brier,
+        is_headline: true,
         interval: Interval::Percentile,
     },
     Metric {
@@ -43,9 +52,36 @@ pub const METRICS: &[Metric] = &[
         about: "how far confidence is from accuracy, in 15 bins of equal width",
         better: Better::Lower,
         of: ece,
-        interval: Interval::Gaps,
+        is_headline: true,
+        interval: Interval::Gaps(BINNING),
+    },
+    Metric {
+        name: "ece_mass",
+        about: "how far confidence is from accuracy, in 15 bins of equally many items",
+        better: Better::Lower,
+        of: |items| calibration::ece(&calibration::bins(items, MASS_BINNING)),
+        is_headline: false,
+        interval: Interval::Gaps(MASS_BINNING),
+    },
+    Metric {
+        name: "mce",
+        about: "the largest gap of the bins of ece that hold at least 10 items",
+        better: Better::Lower,
+        of: |items| calibration::mce(&calibration::bins(items, BINNING), LEAST_IN_BIN),
+        is_headline: false,
+        interval: Interval::WorstGap,
+    },
+    Metric {
+        name: "aurc",
+        about: "share of errors where only the surest are answered, averaged over how many",
+        better: Better::Lower,
+        of: selective::area_of,
+        is_headline: false,
+        interval: Interval::Percentile,
     },
 ];
+
+const MASS_BINNING: Binning = Binning::EqualMass(15);
 
 /// A number that judges predictions.
 pub struct Metric {
@@ -57,6 +93,8 @@ pub struct Metric {
     pub better: Better,
     /// The value; `None` where it is undefined, which is so without items. For items see [`judge`].
     pub of: fn(&[Judged]) -> Option<f64>,
+    /// Whether it stands in the table that `train` prints; all others are for who asks further.
+    pub is_headline: bool,
     interval: Interval,
 }
 
@@ -184,12 +222,13 @@ impl Measured {
 /// - `balanced_accuracy`: each class's Wilson interval, the distances from the value added in
 ///   quadrature and divided by the number of classes (MOVER; Zou & Donner, Statistics in Medicine
 ///   27, 2008). A bootstrap of five items that are all right would say that chance played no part.
-/// - nll, brier: percentile bootstrap, 1,000 resamples of the items.
-/// - ece: value ± the distance Σ |gap of the resample − gap of the items| over the bins that 95 % of
+/// - nll, brier, aurc: percentile bootstrap, 1,000 resamples of the items.
+/// - ece, `ece_mass`: value ± the distance Σ |gap of the resample − gap of the items| over the bins that 95 % of
 ///   1,000 resamples stay within, clipped to 0…1. Noise in a bin's gap, either way, adds to ece, so
 ///   resamples lie above the value, as the value lies above the truth, and their percentiles would
 ///   tell a perfectly calibrated model that it isn't. By the triangle inequality the true ece is no
 ///   further from the value than the true gaps are from the items', so this errs by being wide.
+/// - mce: the same with the largest of those distances in place of their sum.
 ///
 /// Bootstrap intervals are too narrow for fewer than about 20 items. The same seed gives the same
 /// interval, whatever the number of threads.
@@ -200,17 +239,31 @@ pub fn estimate(metric: &Metric, predictions: &Predictions, seed: u64) -> Option
         Interval::Recalls => wilson(items.iter().filter(|item| item.right).count() as u64, items.len() as u64),
         Interval::BalancedRecalls => balanced_interval(&items),
         Interval::Percentile => bootstrap(&items, seed, metric.of).map(|values| (values[24], values[975])),
-        Interval::Gaps => {
-            let gaps = bin_gaps(&items, ECE_BINS);
+        Interval::Gaps(binning) => {
+            let gaps = bin_gaps(&items, binning);
             let distance = |resample: &[Judged]| {
-                let gaps_again = bin_gaps(resample, ECE_BINS);
+                let gaps_again = bin_gaps(resample, binning);
                 Some(gaps_again.iter().zip(&gaps).map(|(again, gap)| (again - gap).abs()).sum())
             };
-            bootstrap(&items, seed, distance)
-                .map(|distances| ((value - distances[949]).max(0.0), (value + distances[949]).min(1.0)))
+            bootstrap(&items, seed, distance).map(|distances| around(value, distances[949]))
+        }
+        Interval::WorstGap => {
+            let contents = calibration::contents(&items, BINNING);
+            let distance = |resample: &[Judged]| {
+                let again = calibration::contents(resample, BINNING);
+                let both = contents.iter().zip(&again).filter(|(bin, again)| bin.n >= LEAST_IN_BIN && again.n > 0);
+                let distances =
+                    both.map(|(bin, again)| (bin.gaps() / bin.n as f64 - again.gaps() / again.n as f64).abs());
+                Some(distances.fold(0.0, f64::max))
+            };
+            bootstrap(&items, seed, distance).map(|distances| around(value, distances[949]))
         }
     };
     Some(Estimate { value, interval: interval.map(|(low, high)| (low.min(value), high.max(value))) })
+}
+
+fn around(value: f64, reach: f64) -> (f64, f64) {
+    ((value - reach).max(0.0), (value + reach).min(1.0))
 }
 
 /// Wilson's 95 % interval of a share; `None` for a share of nothing.
@@ -275,7 +328,8 @@ enum Interval {
     Recalls,
     BalancedRecalls,
     Percentile,
-    Gaps,
+    Gaps(Binning),
+    WorstGap,
 }
 
 fn accuracy(items: &[Judged]) -> Option<f64> {
@@ -297,26 +351,13 @@ fn balanced_accuracy(items: &[Judged]) -> Option<f64> {
     (!recalls.is_empty()).then(|| sum / recalls.len() as f64)
 }
 
-/// Σ over the bins B of |B|/n · |accuracy(B) − confidence(B)|, the two being means over the bin's
-/// items; the same as Σ |gap(B)|, see [`bin_gaps`].
 fn ece(items: &[Judged]) -> Option<f64> {
-    (!items.is_empty()).then(|| bin_gaps(items, ECE_BINS).iter().map(|gap| gap.abs()).sum())
+    calibration::ece(&calibration::bins(items, BINNING))
 }
 
-const ECE_BINS: u16 = 15;
-
-/// 1/n · Σ over each bin's items of (right − confidence).
-///
-/// Bin b holds the items of confidence in (b/bins, (b + 1)/bins]: 1 falls into the last bin.
-fn bin_gaps(items: &[Judged], bins: u16) -> Vec<f64> {
-    let mut gaps = vec![0.0; usize::from(bins)];
-    for item in items {
-        // In f32, where 0.6 · 15 is 9 and not 9.000000357. `as` turns the −1 of confidence 0 into 0.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let bin = ((item.confidence * f32::from(bins)).ceil() - 1.0) as usize;
-        gaps[bin.min(usize::from(bins) - 1)] += f64::from(u8::from(item.right)) - f64::from(item.confidence);
-    }
-    gaps.into_iter().map(|gap| gap / items.len() as f64).collect()
+/// 1/n · Σ over each bin's items of (right − confidence): ece is the sum of their amounts.
+fn bin_gaps(items: &[Judged], binning: Binning) -> Vec<f64> {
+    calibration::contents(items, binning).iter().map(|content| content.gaps() / items.len() as f64).collect()
 }
 
 fn mean(items: &[Judged], of: impl Fn(&Judged) -> f64) -> Option<f64> {
@@ -406,8 +447,8 @@ mod tests {
 
     #[test]
     fn every_metric_prefers_confident_and_right_to_confident_and_wrong() {
-        let right = judge(&binary(&[(0.9, 1), (0.1, 0), (0.8, 1)]));
-        let wrong = judge(&binary(&[(0.9, 0), (0.1, 1), (0.8, 0)]));
+        let right = judge(&binary(&[(0.9, 1), (0.1, 0), (0.8, 1)].repeat(10)));
+        let wrong = judge(&binary(&[(0.9, 0), (0.1, 1), (0.8, 0)].repeat(10)));
         for metric in METRICS {
             let (right, wrong) = ((metric.of)(&right), (metric.of)(&wrong));
             let good = match metric.better {
@@ -436,8 +477,8 @@ mod tests {
 
     #[test]
     fn every_metric_ignores_the_order_of_the_items() {
-        let items = [(0.9, 1), (0.4, 1), (0.2, 0), (0.7, 0)];
-        let mut turned = items;
+        let items = [(0.9, 1), (0.4, 1), (0.2, 0), (0.7, 0)].repeat(10);
+        let mut turned = items.clone();
         turned.reverse();
         for metric in METRICS {
             let there = (metric.of)(&judge(&binary(&items))).expect("there are items");
@@ -485,7 +526,7 @@ mod tests {
     fn ece_weighs_the_gap_of_each_bin() {
         // each item in its own bin: (|1 − .95| + |0 − .85| + |1 − .65| + |0 − .55|) / 4 = 0.45
         let items = judge(&binary(&[(0.95, 1), (0.85, 0), (0.65, 1), (0.55, 0)]));
-        let of_bins = |bins| bin_gaps(&items, bins).iter().map(|gap| gap.abs()).sum::<f64>();
+        let of_bins = |bins| bin_gaps(&items, Binning::EqualWidth(bins)).iter().map(|gap| gap.abs()).sum::<f64>();
         assert!(close(of_bins(10), 0.45));
         // one bin: |2 − (.95 + .85 + .65 + .55)| / 4 = 0.25
         assert!(close(of_bins(1), 0.25));

@@ -93,9 +93,10 @@ fn refuse_to_overwrite(folder: &Path, config: &Config) -> Result<(), Error> {
 }
 
 fn print(out: &mut impl Write, outcome: &Outcome) -> Result<(), Failure> {
-    let mut table = Table::new(["model", "steps", "time"].into_iter().chain(METRICS.iter().map(|metric| metric.name)));
+    let headlines = || METRICS.iter().filter(|metric| metric.is_headline);
+    let mut table = Table::new(["model", "steps", "time"].into_iter().chain(headlines().map(|metric| metric.name)));
     for Figures { name, steps, seconds, test } in &outcome.models {
-        let figures = METRICS.iter().map(|metric| figure(test.as_ref().and_then(|test| test.get(metric.name))));
+        let figures = headlines().map(|metric| figure(test.as_ref().and_then(|test| test.get(metric.name))));
         let time = crate::duration::show(std::time::Duration::from_secs_f64(*seconds));
         let steps = steps.map_or_else(|| "–".into(), |steps| steps.to_string());
         table.row([(*name).to_owned(), steps, time].into_iter().chain(figures));
