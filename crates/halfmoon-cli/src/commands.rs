@@ -11,6 +11,7 @@ mod making;
 mod manifold;
 mod predict;
 mod reconstruct;
+mod report;
 mod sample;
 mod train;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Train(args) => train::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Analogy(args) => analogy::run(&args),
         Command::Manifold(args) => manifold::run(&args),

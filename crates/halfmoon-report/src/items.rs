@@ -83,7 +83,7 @@ fn cell(inputs: &Inputs, column: &Column, at: usize, row: usize) -> String {
             (Cells::Category(cells), _) => cells[row].map(|code| code.to_string()),
         },
     };
-    shown.map_or_else(|| "<i>missing</i>".into(), |text| name(&text))
+    shown.map_or_else(|| "<i>missing</i>".into(), |text: String| name(&text))
 }
 
 /// The share of the items whose cell is the same, or of a quantity at least as far out on its side, both sides counted.

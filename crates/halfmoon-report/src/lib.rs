@@ -65,8 +65,17 @@ pub struct Answers {
     pub unlabelled: usize,
     /// How these items came to be held out, as a sentence without its stop.
     pub protocol: String,
-    /// A code each, `[item, h]`.
-    pub codes: Option<Array2<f32>>,
+    /// What some of the items are to the model.
+    pub codes: Option<Codes>,
+}
+
+/// What a model answers from: the last hidden layer, or a code.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Codes {
+    /// Positions in [`Answers::items`].
+    pub items: Vec<usize>,
+    /// A row each: `[item, h]`.
+    pub codes: Array2<f32>,
 }
 
 /// What another classifier says of the items of [`Answers`].

@@ -15,7 +15,7 @@ use crate::page::Section;
 use crate::pictures::Sheet;
 use crate::trust::{SHOWN, Trust, WANTED, figures as judge_all};
 use crate::words::summary;
-use crate::{Answers, Found, Others, Report, Samples};
+use crate::{Answers, Codes, Found, Others, Report, Samples};
 
 /// Confusions that are listed.
 const PAIRS: usize = 10;
@@ -378,11 +378,11 @@ fn quantile(values: &[f64], share: f64) -> Option<f64> {
 }
 
 fn map(answers: &Answers) -> Option<Section> {
-    let codes = answers.codes.as_ref()?;
+    let Codes { items, codes } = answers.codes.as_ref()?;
     let projection = project(codes.view());
-    let rows: Vec<usize> = (0..codes.nrows()).collect();
+    let rows: Vec<usize> = (0..items.len()).collect();
     let rows = figures::thinned(&rows, POINTS);
-    let classes: Vec<Class> = rows.iter().map(|&row| answers.predictions.classes[row]).collect();
+    let classes: Vec<Class> = rows.iter().map(|&row| answers.predictions.classes[items[row]]).collect();
     let points = projection.points.select(ndarray::Axis(0), &rows);
     let picture = figures::map::map(points.view(), &classes)?;
     let names = &answers.items.schema.classes;

@@ -125,7 +125,8 @@ pub(crate) fn number(value: f64) -> String {
 
 /// Width of a text in pixels, to see whether it fits: a guess, since fonts differ from one reader to the next.
 pub(crate) fn width(text: &str, em: f64) -> f64 {
-    let wide = |c: char| c as u32 >= 0x1100;
+    // Hangul, and what lies above Latin, Greek and signs: Chinese, Japanese, emoji.
+    let wide = |c: char| matches!(c, '\u{1100}'..='\u{11ff}' | '\u{2e80}'..);
     em * text.chars().map(|c| if wide(c) { 1.0 } else { 0.56 }).sum::<f64>()
 }
 
