@@ -3,7 +3,7 @@
 use halfmoon_pool::Dataset;
 use halfmoon_pool::dataset::{Cells, Column, ColumnKind, Features, Inputs};
 
-use crate::markup::{name, short_number};
+use crate::markup::{name, plain_name, short_number};
 use crate::pictures::{Sheet, shares};
 
 /// Cells that are shown of an item.
@@ -28,7 +28,7 @@ impl<'a> Gallery<'a> {
     pub(crate) fn show(&mut self, row: usize) -> String {
         match (&self.items.schema.features, &mut self.sheet) {
             (Features::Image(shape), Some(sheet)) => shares(&self.items.inputs, row, shape.white)
-                .map(|pixels| sheet.show(&pixels, *shape, &format!("item {}", self.items.ids.get(row))))
+                .map(|pixels| sheet.show(&pixels, *shape, &format!("item {}", plain_name(&self.items.ids.get(row)))))
                 .unwrap_or_default(),
             (Features::Image(_), None) => String::new(),
             (Features::Columns(columns), _) => cells(&self.items.inputs, columns, row),

@@ -22,7 +22,12 @@ pub(crate) fn escaped(text: &str) -> String {
 
 /// A user's text within a line of ours: its direction of writing ends with it, and so does its length.
 pub(crate) fn name(text: &str) -> String {
-    format!("<bdi>{}</bdi>", escaped(&shortened(&visible(text), MOST_CHARACTERS)))
+    format!("<bdi>{}</bdi>", escaped(&plain_name(text)))
+}
+
+/// A user's text where there is no markup, in the label of a picture.
+pub(crate) fn plain_name(text: &str) -> String {
+    shortened(&visible(text), MOST_CHARACTERS)
 }
 
 /// Longer names and cells are shortened.

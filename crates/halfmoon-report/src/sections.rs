@@ -10,7 +10,9 @@ use halfmoon_pool::{Class, metric::Estimate};
 use crate::citation::citation;
 use crate::figures;
 use crate::items::Gallery;
-use crate::markup::{count, counted, details, escaped, figure, name, paragraph, percent, probability, table};
+use crate::markup::{
+    count, counted, details, escaped, figure, name, paragraph, percent, plain_name, probability, table,
+};
 use crate::page::Section;
 use crate::pictures::Sheet;
 use crate::trust::{SHOWN, Trust, WANTED, figures as judge_all};
@@ -413,7 +415,7 @@ fn samples(samples: &Samples) -> Option<Section> {
     let mut sheet = Sheet::new("sheet-samples", samples.shape)?;
     let mut strips = String::new();
     let mut strip = |rows: &[usize], label: Option<&str>| {
-        let said = label.map_or_else(|| "made up".to_owned(), |label| format!("made up as {label}"));
+        let said = label.map_or_else(|| "made up".to_owned(), |label| format!("made up as {}", plain_name(label)));
         let tiles: String =
             rows.iter().map(|&row| sheet.show(&samples.pixels.row(row).to_vec(), samples.shape, &said)).collect();
         let label = label.map(|label| format!("<p>{}</p>", name(label))).unwrap_or_default();

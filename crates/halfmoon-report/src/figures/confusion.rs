@@ -3,7 +3,7 @@
 use ndarray::ArrayView2;
 
 use super::svg::{Anchor, Svg, fitted, width};
-use crate::markup::{count, percent};
+use crate::markup::{count, percent, plain_name};
 
 const WIDTH: f64 = 360.0;
 /// Size of a name.
@@ -55,8 +55,8 @@ pub(crate) fn confusion(counts: ArrayView2<u32>, classes: &[String]) -> String {
         let says = format!(
             "{} of class {} answered as {}: {} of the class",
             count(n as usize),
-            classes[row],
-            classes[column],
+            plain_name(&classes[row]),
+            plain_name(&classes[column]),
             percent(share)
         );
         // A single mistake among many items is still to be seen.
