@@ -37,6 +37,10 @@ pub(crate) enum Command {
     Eval(Eval),
     /// Write what a model makes its answers from, its codes, as NumPy arrays that `train` reads
     Codes(Codes),
+    /// Write one HTML page that tells how far a run, or any classifier, can be trusted
+    ///
+    /// The page needs no network and no program but a browser: figures, sentences, the worst mistakes, labels in doubt.
+    Report(Box<Report>),
     /// Draw pictures that the model makes up, of every class or of one; with -o x.npy as an array, y.npy beside it
     Sample(Sample),
     /// Draw items in every class, their style held
@@ -233,6 +237,31 @@ pub(crate) struct Codes {
     /// Ask this model of the run [default: its first]
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Report {
+    /// A run folder that `halfmoon train` wrote
+    #[arg(required_unless_present = "probs", conflicts_with = "probs")]
+    pub(crate) run: Option<PathBuf>,
+    /// Labelled data to judge it on; their own test split where they have one [default: what the run held out]
+    #[arg(long, value_name = "HOLDOUT", conflicts_with = "probs")]
+    pub(crate) data: Option<PathBuf>,
+    /// Data of another kind, which the run should find strange; may be repeated
+    #[arg(long, value_name = "DATA", conflicts_with = "probs")]
+    pub(crate) ood: Vec<PathBuf>,
+    /// Judge anybody's classifier by its answers: a table with a row an item, the true class in the column `label` (or
+    /// --label) and the probability of each class in a column `p_CLASS` or `p(CLASS)`
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) probs: Option<PathBuf>,
+    /// Ask this model of the run [default: its first]
+    #[arg(long, value_name = "NAME", conflicts_with = "probs")]
+    pub(crate) model: Option<String>,
+    /// Write the page here [default: report.html in the run folder, or beside the table of --probs]
+    #[arg(short, long, value_name = "FILE.html")]
+    pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -12,6 +12,7 @@ mod making;
 mod manifold;
 mod predict;
 mod reconstruct;
+mod report;
 mod sample;
 mod train;
 
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Predict(args) => predict::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Codes(args) => codes::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Analogy(args) => analogy::run(&args),
         Command::Manifold(args) => manifold::run(&args),

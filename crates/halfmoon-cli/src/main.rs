@@ -7,6 +7,7 @@ mod commands;
 mod curve;
 mod duration;
 mod npy;
+mod probs;
 mod progress;
 mod ssl;
 mod table;

@@ -107,12 +107,13 @@ pub struct Figures {
 }
 
 /// Data, divided: what is learned from, and what the figures are made on.
-struct Divided {
-    train: Dataset,
-    judge: Judge,
+pub(crate) struct Divided {
+    pub(crate) train: Dataset,
+    pub(crate) judge: Judge,
 }
 
-enum Judge {
+/// What figures are made on.
+pub(crate) enum Judge {
     Items {
         test: Dataset,
         protocol: String,
@@ -303,7 +304,8 @@ fn tell(source: &Source, progress: &mut dyn Progress) {
     }
 }
 
-fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Result<Divided> {
+/// The same for the same data, settings and seed.
+pub(crate) fn divide(config: &Config, source: Source, progress: &mut dyn Progress) -> Result<Divided> {
     let Source { train: mut data, validation, test, .. } = source;
     if let Some(validation) = validation {
         progress.note(&format!("validation split: {} items, set aside and not used", validation.len()));

@@ -12,6 +12,7 @@ pub mod config;
 pub mod dist;
 pub mod experiment;
 pub mod fit;
+pub mod held_out;
 pub mod loss;
 pub mod model;
 pub mod models;

@@ -83,12 +83,17 @@ pub fn in_chunks(inputs: &ArrayView2<f32>, scores: impl Fn(&ArrayView2<f32>) -> 
         return scores(inputs);
     }
     let parts: Vec<Scores> = inputs.axis_chunks_iter(Axis(0), ROWS).map(|part| scores(&part)).collect();
+    join(&parts)
+}
+
+/// Scores of several lots of items as those of all of them.
+pub fn join(parts: &[Scores]) -> Scores {
     let log_probs: Vec<_> = parts.iter().map(|part| part.log_probs.view()).collect();
     Scores {
         log_probs: concatenate(Axis(0), &log_probs).expect("chunks have the same classes"),
-        log_density: joined(&parts, |part| part.log_density.as_ref()),
-        energy: joined(&parts, |part| part.energy.as_ref()),
-        codes: joined(&parts, |part| part.codes.as_ref()),
+        log_density: joined(parts, |part| part.log_density.as_ref()),
+        energy: joined(parts, |part| part.energy.as_ref()),
+        codes: joined(parts, |part| part.codes.as_ref()),
     }
 }
 

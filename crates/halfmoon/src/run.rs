@@ -13,6 +13,7 @@
 //! RUN/folds/N/MODEL/            the same for each held-out fold, where there were no test data
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -189,6 +190,22 @@ pub fn trust(model: &Path) -> PathBuf {
 /// The loss terms, in a model's folder.
 pub fn log(model: &Path) -> PathBuf {
     model.join("log.jsonl")
+}
+
+/// The loss terms that a model's log holds, each with its steps and values: `total` first, then by name. Empty without a
+/// log; a line that is cut off ends it.
+pub fn read_log(model: &Path) -> Vec<(String, Vec<(f64, f64)>)> {
+    let mut terms: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    for line in fs::read_to_string(log(model)).unwrap_or_default().lines() {
+        let Ok(serde_json::Value::Object(line)) = serde_json::from_str(line) else { break };
+        let Some(step) = line.get("step").and_then(serde_json::Value::as_f64) else { break };
+        for (name, value) in line.iter().filter(|(name, _)| !matches!(name.as_str(), "step" | "seconds")) {
+            terms.entry(name.clone()).or_default().extend(value.as_f64().map(|value| (step, value)));
+        }
+    }
+    let mut terms: Vec<_> = terms.into_iter().collect();
+    terms.sort_by_key(|(name, _)| name != "total");
+    terms
 }
 
 /// The device of this name.
