@@ -106,6 +106,10 @@ pub(crate) struct Settings {
     /// Decides the split, the kept labels, the parameters and the noise [default: 1]
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
+    /// How frequent the classes are, for the models gc_vae and gc_head: all alike, as among the labelled items, or as the model
+    /// finds them among all
+    #[arg(long, value_name = "FROM")]
+    pub(crate) prior: Option<PriorFrom>,
     /// Training steps of each model
     #[arg(long, value_name = "N")]
     pub(crate) steps: Option<u64>,
@@ -419,6 +423,16 @@ pub(crate) struct SslMnist {
     /// Print one JSON object and nothing else on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum PriorFrom {
+    /// All alike
+    Uniform,
+    /// As among the labelled items
+    Labelled,
+    /// As found among all items
+    Estimate,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

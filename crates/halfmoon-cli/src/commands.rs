@@ -25,7 +25,7 @@ use halfmoon_pool::read::Options;
 use toml::{Table, Value};
 
 use crate::Failure;
-use crate::args::{Command, MinusOne, Reading, Settings, YesNo};
+use crate::args::{Command, MinusOne, PriorFrom, Reading, Settings, YesNo};
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
@@ -74,6 +74,16 @@ fn overlay(data: Option<&Path>, settings: &Settings) -> Result<Table, Error> {
     put(&mut section, "test_labels_from", settings.test_labels_from.as_deref().map(text).transpose()?);
     put(&mut section, "labels", settings.labels.map(|count| i64::try_from(count).unwrap_or(i64::MAX)));
     typed.insert("data".into(), section.into());
+    if let Some(prior) = settings.prior {
+        let name = match prior {
+            PriorFrom::Uniform => "uniform",
+            PriorFrom::Labelled => "labelled",
+            PriorFrom::Estimate => "estimate",
+        };
+        for key in priors() {
+            set(&mut typed, &format!("{key}=\"{name}\""))?;
+        }
+    }
     if let Some(steps) = settings.steps {
         let steps = i64::try_from(steps).map_err(|_| Error::usage("--steps is too large", ""))?;
         // Those that an optimiser trains have a plan.
@@ -83,6 +93,17 @@ fn overlay(data: Option<&Path>, settings: &Settings) -> Result<Table, Error> {
     }
     merge(&mut table, typed);
     Ok(table)
+}
+
+/// Every setting called `prior`: a model's own, or that of its head.
+fn priors() -> Vec<String> {
+    let of_model = |entry: &halfmoon::fit::Entry| {
+        let settings = (entry.defaults)();
+        let own = settings.contains_key("prior").then(|| format!("{}.prior", entry.name));
+        let inner = settings.into_iter().filter(|(_, value)| value.get("prior").is_some());
+        own.into_iter().chain(inner.map(|(key, _)| format!("{}.{key}.prior", entry.name))).collect::<Vec<_>>()
+    };
+    halfmoon::models::MODELS.iter().flat_map(of_model).collect()
 }
 
 /// The reading flags as part of the section `[data]`.
