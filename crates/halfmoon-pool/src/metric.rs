@@ -77,7 +77,7 @@ pub const METRICS: &[Metric] = &[
         better: Better::Lower,
         of: selective::area_of,
         is_headline: false,
-        interval: Interval::Percentile,
+        interval: Interval::RankedPercentile,
     },
 ];
 
@@ -239,13 +239,18 @@ pub fn estimate(metric: &Metric, predictions: &Predictions, seed: u64) -> Option
         Interval::Recalls => wilson(items.iter().filter(|item| item.right).count() as u64, items.len() as u64),
         Interval::BalancedRecalls => balanced_interval(&items),
         Interval::Percentile => bootstrap(&items, seed, metric.of).map(|values| (values[24], values[975])),
+        Interval::RankedPercentile => bootstrap_ranked(&items, seed, metric.of).map(|values| (values[24], values[975])),
         Interval::Gaps(binning) => {
             let gaps = bin_gaps(&items, binning);
             let distance = |resample: &[Judged]| {
                 let gaps_again = bin_gaps(resample, binning);
                 Some(gaps_again.iter().zip(&gaps).map(|(again, gap)| (again - gap).abs()).sum())
             };
-            bootstrap(&items, seed, distance).map(|distances| around(value, distances[949]))
+            let distances = match binning {
+                Binning::EqualWidth(_) => bootstrap(&items, seed, distance),
+                Binning::EqualMass(_) => bootstrap_ranked(&items, seed, distance),
+            };
+            distances.map(|distances| around(value, distances[949]))
         }
         Interval::WorstGap => {
             let contents = calibration::contents(&items, BINNING);
@@ -328,6 +333,8 @@ enum Interval {
     Recalls,
     BalancedRecalls,
     Percentile,
+    /// Of what sorts the items by their confidence.
+    RankedPercentile,
     Gaps(Binning),
     WorstGap,
 }
@@ -394,13 +401,40 @@ fn balanced_interval(items: &[Judged]) -> Option<(f64, f64)> {
 /// A number of each of 1,000 resamples, ascending; `None` if they are all the same.
 fn bootstrap(items: &[Judged], seed: u64, of: impl Fn(&[Judged]) -> Option<f64> + Sync) -> Option<Vec<f64>> {
     let resampled = |buffer: &mut Vec<Judged>, resample: u64| {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(resample);
+        let mut rng = stream(seed, resample);
         buffer.clear();
         buffer.extend((0..items.len()).map(|_| items[rng.random_range(0..items.len())]));
         of(buffer)
     };
-    let mut values: Vec<f64> = (0..1000_u64).into_par_iter().map_init(Vec::new, resampled).collect::<Option<_>>()?;
+    ascending((0..1000_u64).into_par_iter().map_init(Vec::new, resampled).collect::<Option<_>>()?)
+}
+
+/// The same for what sorts the items by their confidence: resamples come sorted, and sorting those takes no time.
+fn bootstrap_ranked(items: &[Judged], seed: u64, of: impl Fn(&[Judged]) -> Option<f64> + Sync) -> Option<Vec<f64>> {
+    let mut items = items.to_vec();
+    items.sort_by(|a, b| a.confidence.total_cmp(&b.confidence));
+    let resampled = |(counts, buffer): &mut (Vec<usize>, Vec<Judged>), resample: u64| {
+        let mut rng = stream(seed, resample);
+        counts.clear();
+        counts.resize(items.len(), 0);
+        for _ in 0..items.len() {
+            counts[rng.random_range(0..items.len())] += 1;
+        }
+        buffer.clear();
+        buffer.extend(items.iter().zip(&*counts).flat_map(|(item, &count)| std::iter::repeat_n(*item, count)));
+        of(buffer)
+    };
+    ascending((0..1000_u64).into_par_iter().map_init(Default::default, resampled).collect::<Option<_>>()?)
+}
+
+fn stream(seed: u64, resample: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(resample);
+    rng
+}
+
+/// `None` if they are all the same.
+fn ascending(mut values: Vec<f64>) -> Option<Vec<f64>> {
     values.sort_unstable_by(f64::total_cmp);
     (values[0] < values[999]).then_some(values)
 }

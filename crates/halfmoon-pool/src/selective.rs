@@ -88,14 +88,15 @@ impl Answered {
 /// For each confidence that occurs, falling.
 fn answered(items: &[Judged]) -> Vec<Answered> {
     let mut ranked: Vec<(f32, bool)> = items.iter().map(|item| (item.confidence, item.right)).collect();
-    ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    // Rising, as a bootstrap's resamples come.
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut n, mut right) = (0, 0);
     let of_group = |group: &[(f32, bool)]| {
         n += group.len();
         right += group.iter().filter(|(_, right)| *right).count();
         Answered { threshold: group[0].0, n, right }
     };
-    ranked.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()).map(of_group).collect()
+    ranked.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()).rev().map(of_group).collect()
 }
 
 #[cfg(test)]

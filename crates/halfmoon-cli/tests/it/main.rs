@@ -13,3 +13,4 @@ mod ssl;
 mod support;
 mod tables;
 mod train;
+mod trust;
