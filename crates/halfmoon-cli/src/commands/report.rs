@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use halfmoon::cite;
 use halfmoon::held_out::{HeldOut, with_baseline};
@@ -33,17 +33,22 @@ const SAMPLES: usize = 10;
 const SHOWN_CLASSES: usize = 21;
 
 pub(crate) fn run(args: &Report) -> Result<(), Failure> {
-    let (report, beside) = match (&args.run, &args.probs) {
-        (Some(folder), _) => (of_run(args, folder)?, folder.join("report.html")),
-        (None, Some(table)) => (of_probs(args, table)?, table.with_extension("html")),
-        (None, None) => {
-            return Err(Error::usage("nothing to report on", "name a run folder, or a table with --probs").into());
-        }
+    let beside = match (&args.run, &args.probs) {
+        (Some(folder), _) => folder.join("report.html"),
+        (None, Some(table)) => table.with_extension("html"),
+        (None, None) => PathBuf::from("report.html"),
     };
     let output = args.output.clone().unwrap_or(beside);
     if args.probs.as_deref().is_some_and(|table| table == output) {
         return Err(Error::usage("the page would overwrite the table", "choose another file with -o").into());
     }
+    let report = match (&args.run, &args.probs) {
+        (Some(folder), _) => of_run(args, folder)?,
+        (None, Some(table)) => of_probs(args, table)?,
+        (None, None) => {
+            return Err(Error::usage("nothing to report on", "name a run folder, or a table with --probs").into());
+        }
+    };
     let page = html(&report);
     // A pipe or a device is written to as it is.
     match output.symlink_metadata() {
