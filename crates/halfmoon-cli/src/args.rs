@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, value_parser};
+use halfmoon_pool::outlier::OUTLIER_SCORES;
 
 /// Train a classifier from a few labelled examples and a pile of unlabelled ones.
 ///
@@ -169,6 +171,23 @@ pub(crate) struct Predict {
     /// Ask this model of the run [default: its first]
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
+    /// How often the column `set`, classes that may be the true one with `|` between them, is to hold the true one
+    #[arg(long, value_name = "SHARE", default_value = "0.9", value_parser = share)]
+    pub(crate) coverage: f64,
+    /// Flag inputs that look as strange as this share of normal ones does; adds the columns `outlier_p` and `flag`
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) flag_outliers: Option<f64>,
+    /// What strangeness is [default: the first that the model has of mahalanobis, log_density, energy, max_prob]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "flag_outliers",
+        value_parser = PossibleValuesParser::new(OUTLIER_SCORES.iter().map(|score| score.name))
+    )]
+    pub(crate) outlier_score: Option<String>,
+    /// Give probabilities as the model does, not as its held-out items calibrate them
+    #[arg(long)]
+    pub(crate) no_temperature: bool,
     /// Exit with code 3 when an input could not be read
     #[arg(long)]
     pub(crate) strict: bool,
@@ -188,6 +207,9 @@ pub(crate) struct Eval {
     /// Also bound log p(x) from below, with N importance samples an item: the more, the tighter and the slower
     #[arg(long, value_name = "N")]
     pub(crate) importance: Option<std::num::NonZeroUsize>,
+    /// Also tell how well outlier scores tell DATA from these data, of which no label is read; may be repeated
+    #[arg(long, value_name = "OTHER_DATA")]
+    pub(crate) ood: Vec<PathBuf>,
     /// Print one JSON object and nothing else on standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -396,4 +418,9 @@ fn image_size(text: &str) -> Result<(u32, u32), String> {
     sides
         .filter(|&(height, width)| height > 0 && width > 0)
         .ok_or_else(|| "write height and width in pixels, such as 32x32".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| 0.0 < *share && *share < 1.0);
+    share.ok_or_else(|| "write a share between 0 and 1, such as 0.05".into())
 }

@@ -4,7 +4,7 @@
 //! Data moves one way: [`read`] makes a [`dataset::Dataset`], [`split`] divides it,
 //! [`encode::Encoding`] turns rows into numbers for a model, [`scores`] holds the model's answer and
 //! [`metric`] judges it. How far an answer may be trusted is [`calibration`], [`selective`] prediction,
-//! [`conformal`] sets and [`outlier`] scores. Nothing here knows what a tensor is, so the crate builds in seconds.
+//! [`conformal`] sets and [`outlier`] scores; [`trust`] is what a run keeps for them. Nothing here knows what a tensor is, so the crate builds in seconds.
 
 pub mod calibration;
 pub mod conformal;
@@ -18,6 +18,7 @@ pub mod read;
 pub mod scores;
 pub mod selective;
 pub mod split;
+pub mod trust;
 
 pub use dataset::{Class, Dataset, Schema};
 pub use error::{Error, Result};

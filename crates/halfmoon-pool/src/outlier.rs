@@ -3,38 +3,43 @@
 mod judge;
 mod mahalanobis;
 
-use ndarray::{Array1, Axis};
+use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
 pub use self::judge::{OUTLIER_FIGURES, OutlierFigure, aupr_in, aupr_out, auroc, fpr_at_tpr95_id_positive, roc};
 pub use self::mahalanobis::Mahalanobis;
-use crate::scores::Scores;
+use crate::scores::{Scores, probs};
 
 /// Every outlier score, in the order in which tables show them.
 pub const OUTLIER_SCORES: &[OutlierScore] = &[
     OutlierScore {
         name: "log_density",
         about: "−log p(x) or the bound on it, in nats",
+        takes: "log p(x)",
         of: |scores, _| scores.log_density.as_ref().map(|log_density| log_density.mapv(|nats| -f64::from(nats))),
     },
     OutlierScore {
         name: "max_prob",
         about: "−max p(y | x) (Hendrycks & Gimpel 2017)",
+        takes: "probabilities",
         of: |scores, _| Some(-max_prob(scores)),
     },
     OutlierScore {
         name: "energy",
         about: "−log Σ exp of the logits (Liu et al. 2020)",
+        takes: "logits",
         of: |scores, _| scores.energy.as_ref().map(|energy| energy.mapv(f64::from)),
     },
     OutlierScore {
         name: "mahalanobis",
         about: "distance of the code from the nearest class (Lee et al. 2018)",
+        takes: "codes that were seen to vary",
         of: |scores, fitted| Some(fitted?.mahalanobis.as_ref()?.distances(scores.codes.as_ref()?)),
     },
     OutlierScore {
         name: "typicality",
         about: "|−log p(x) − its mean on held-out normal items| (Nalisnick et al. 2019)",
+        takes: "log p(x)",
         of: |scores, fitted| {
             let mean = fitted?.mean_log_density?;
             scores.log_density.as_ref().map(|log_density| log_density.mapv(|nats| (f64::from(nats) - mean).abs()))
@@ -48,6 +53,8 @@ pub struct OutlierScore {
     pub name: &'static str,
     /// One line for help.
     pub about: &'static str,
+    /// What it is made from, for a sentence that says that a model has none.
+    pub takes: &'static str,
     /// `[item]`; `None` where the model does not say what it takes, or what it takes was not fitted.
     pub of: fn(&Scores, Option<&Fitted>) -> Option<Array1<f64>>,
 }
@@ -66,20 +73,33 @@ pub fn outlier_score(name: &str) -> Option<&'static OutlierScore> {
     OUTLIER_SCORES.iter().find(|score| score.name == name)
 }
 
+/// Every score of these items that their model has, by name.
+pub fn outlier_scores(scores: &Scores, fitted: Option<&Fitted>) -> Vec<(&'static str, Array1<f64>)> {
+    OUTLIER_SCORES.iter().filter_map(|score| Some((score.name, (score.of)(scores, fitted)?))).collect()
+}
+
 /// The share of normal items that look at least as strange, with the asked item among them: (1 + #{normal ≥ score}) / (n + 1).
-/// `normal` are scores of held-out normal items, ascending.
+/// `normal` are scores of held-out normal items, [`rounded`], ascending.
 ///
 /// Who flags an item where this is at most α raises, for a normal item, a false alarm with a probability of at most α.
-pub fn p_value(normal: &[f64], score: f64) -> f64 {
+pub fn p_value(normal: &[f32], score: f64) -> f64 {
+    let score = rounded(score);
     let below = normal.partition_point(|normal| normal.total_cmp(&score).is_lt());
     (1 + normal.len() - below) as f64 / (normal.len() + 1) as f64
 }
 
+/// A score as it is kept: in `f32`, so that scores that were equal are so when they have been written and read; what is too
+/// large, or no number, as the largest one.
+pub fn rounded(score: f64) -> f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is what it is for")]
+    let single = (score + 0.0) as f32;
+    if single.is_nan() { f32::MAX } else { single.clamp(f32::MIN, f32::MAX) }
+}
+
 /// The highest of the probabilities, which are averaged over draws.
 fn max_prob(scores: &Scores) -> Array1<f64> {
-    let (items, draws, _) = scores.log_probs.dim();
-    let probs = scores.log_probs.mapv(|log_prob| f64::from(log_prob).exp()).sum_axis(Axis(1)) / draws as f64;
-    Array1::from_shape_fn(items, |item| probs.row(item).iter().copied().fold(0.0, f64::max))
+    let probs = probs(&scores.log_probs);
+    probs.rows().into_iter().map(|row| f64::from(row.iter().copied().fold(0.0, f32::max))).collect()
 }
 
 #[cfg(test)]
@@ -143,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_p_value_counts_the_item_itself_and_those_that_tie_with_it() {
-        let normal = [1.0, 2.0, 2.0, 3.0];
+        let normal = [1.0_f32, 2.0, 2.0, 3.0];
         let cases = [(0.0, 1.0), (2.0, 0.8), (2.5, 0.4), (3.0, 0.4), (4.0, 0.2), (f64::INFINITY, 0.2), (f64::NAN, 0.2)];
         for (score, expected) in cases {
             assert!((p_value(&normal, score) - expected).abs() < 1e-12, "{score}");

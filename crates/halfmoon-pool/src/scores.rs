@@ -1,6 +1,6 @@
 //! What a model says of items, and what is compared with the truth.
 
-use ndarray::{Array1, Array2, Array3, ArrayView2};
+use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
 use crate::dataset::Class;
 
@@ -62,4 +62,20 @@ pub struct Predictions {
     pub probs: Array2<f32>,
     /// The true class of each item.
     pub classes: Vec<Class>,
+}
+
+impl Predictions {
+    /// Those of some items, in the order asked.
+    #[must_use]
+    pub fn select(&self, items: &[usize]) -> Predictions {
+        Predictions {
+            probs: self.probs.select(Axis(0), items),
+            classes: items.iter().map(|&item| self.classes[item]).collect(),
+        }
+    }
+}
+
+/// p(y | x), averaged over draws: `[item, draw, class]` → `[item, class]`.
+pub fn probs(log_probs: &Array3<f32>) -> Array2<f32> {
+    log_probs.mapv(f32::exp).mean_axis(Axis(1)).expect("a model gives at least one draw")
 }

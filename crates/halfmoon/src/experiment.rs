@@ -9,10 +9,12 @@ use burn::tensor::Device;
 use halfmoon_pool::encode::Encoding;
 use halfmoon_pool::metric::{Measured, measure, predicted};
 use halfmoon_pool::read::{self, Source};
+pub use halfmoon_pool::scores::probs;
 use halfmoon_pool::scores::{Predictions, Predictor};
 use halfmoon_pool::split::{self, Split};
+use halfmoon_pool::trust::{HeldOut, MOST_ITEMS, Trust};
 use halfmoon_pool::{Dataset, Error, Result};
-use ndarray::{Array2, Axis};
+use ndarray::Axis;
 use serde_json::json;
 
 use crate::checkpoint::Checkpoint;
@@ -23,6 +25,7 @@ use crate::ops::cpu_seconds;
 use crate::run::{self, DataRecord, Folder, Versions};
 use crate::tensorboard::EventFile;
 use crate::train::{Ended, Then, Watch, diverged};
+use crate::trust::{self, Tempered};
 
 /// Who is told how things go, and may stop them.
 pub trait Progress {
@@ -97,6 +100,10 @@ pub struct Figures {
     pub seconds: f64,
     /// `None` where no item was held out.
     pub test: Option<Measured>,
+    /// What a temperature is worth. `None` where the held-out items do not tell.
+    pub tempered: Option<Tempered>,
+    /// What the run keeps of the held-out items. `None` where there are none.
+    pub trust: Option<Trust>,
 }
 
 /// Data, divided: what is learned from, and what the figures are made on.
@@ -119,6 +126,22 @@ pub(crate) enum Judge {
     Nothing {
         protocol: String,
     },
+}
+
+impl Judge {
+    /// How the figures are made, in a sentence.
+    fn protocol(&self) -> &str {
+        match self {
+            Judge::Items { protocol, .. } | Judge::Folds { protocol, .. } | Judge::Nothing { protocol } => protocol,
+        }
+    }
+
+    fn folds(&self) -> &[Split] {
+        match self {
+            Judge::Items { .. } | Judge::Nothing { .. } => &[],
+            Judge::Folds { folds, .. } => folds,
+        }
+    }
 }
 
 /// Trains what `config` says into `folder`; goes on with what is there when `resume`.
@@ -178,10 +201,7 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
     };
     run::write_aside(&run.data(), &serde_json::to_vec_pretty(&record).expect("a record is plain data"))?;
 
-    let (folds, protocol) = match &judge {
-        Judge::Items { protocol, .. } | Judge::Nothing { protocol } => (&[][..], protocol.clone()),
-        Judge::Folds { folds, protocol } => (&folds[..], protocol.clone()),
-    };
+    let (folds, protocol) = (judge.folds(), judge.protocol().to_owned());
     progress.note(&protocol);
     let fits = u32::try_from(entries.len() * (1 + folds.len())).expect("a handful");
     let limit = config.time().map(|time| time / fits);
@@ -193,30 +213,13 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
             Judge::Folds { .. } | Judge::Nothing { .. } => None,
         };
         let fitter = Fitter { config, entry, device: &device, limit, test };
-        let Some(kept) = fitter.fit(&train, &encoding, &run.model(entry), entry.name, progress)? else {
+        let Some(figures) = fitter.figures(&train, &judge, &encoding, &run, progress)? else {
             return Ok(outcome);
         };
-        let mut seconds = kept.seconds;
-        let test = match &judge {
-            Judge::Nothing { .. } => None,
-            Judge::Items { test, .. } => measure(&predictions(&*kept.predictor, &encoding, test)),
-            Judge::Folds { folds, .. } => {
-                let mut all = Vec::new();
-                for (number, fold) in folds.iter().enumerate() {
-                    let part = train.select(&fold.train);
-                    let encoding = Encoding::fit(&part, config.data.pixels);
-                    let model = run.fold(number + 1, entry);
-                    let what = format!("{}, fold {} of {}", entry.name, number + 1, folds.len());
-                    let Some(fitted) = fitter.fit(&part, &encoding, &model, &what, progress)? else {
-                        return Ok(outcome);
-                    };
-                    seconds += fitted.seconds;
-                    all.push(predictions(&*fitted.predictor, &encoding, &train.select(&fold.test)));
-                }
-                measure_folds(&all, config.run.repeats)
-            }
-        };
-        judged.push(Figures { name: entry.name, steps: entry.is_stepwise.then_some(kept.steps), seconds, test });
+        if let Some(trust) = &figures.trust {
+            trust::write(trust, &run.model(entry))?;
+        }
+        judged.push(figures);
     }
     outcome.finished = true;
     outcome.models = judged;
@@ -234,6 +237,8 @@ impl Outcome {
                 "steps": judged.steps,
                 "seconds": judged.seconds,
                 "test": judged.test.as_ref().map(Measured::to_json),
+                "temperature": judged.trust.as_ref().and_then(|trust| trust.temperature),
+                "test_at_temperature": judged.tempered.as_ref().map(Tempered::to_json),
             })
         };
         let mut result = json!({
@@ -269,11 +274,6 @@ fn error(predictions: &Predictions) -> Option<f64> {
     let wrong =
         predictions.probs.rows().into_iter().zip(classes).filter(|(probs, class)| predicted(probs.view()) != **class);
     (!classes.is_empty()).then(|| wrong.count() as f64 / classes.len() as f64)
-}
-
-/// p(y | x), averaged over draws: `[item, draw, class]` → `[item, class]`.
-pub fn probs(log_probs: &ndarray::Array3<f32>) -> Array2<f32> {
-    log_probs.mapv(f32::exp).mean_axis(Axis(1)).expect("a model gives at least one draw")
 }
 
 /// Items left out that are named one by one.
@@ -398,15 +398,21 @@ fn fold(config: &Config, data: &Dataset, groups: &[u32]) -> Judge {
     Judge::Folds { folds, protocol }
 }
 
-/// The figures of repeated folds: values over all answers, intervals as wide as for one repeat, since
-/// asking about the same item again tells little more.
-fn measure_folds(all: &[Predictions], repeats: usize) -> Option<Measured> {
+/// Answers of folds as those of one model. The figures of repeated folds are values over all answers, with intervals as
+/// wide as for one repeat, since asking about the same item again tells little more.
+fn join(all: &[Predictions]) -> Predictions {
     let probs: Vec<_> = all.iter().map(|part| part.probs.view()).collect();
-    let joined = Predictions {
-        probs: ndarray::concatenate(Axis(0), &probs).ok()?,
+    Predictions {
+        probs: ndarray::concatenate(Axis(0), &probs).expect("folds have the same classes"),
         classes: all.iter().flat_map(|part| part.classes.clone()).collect(),
-    };
-    measure(&joined).map(|measured| measured.of_repeats(repeats))
+    }
+}
+
+/// In which half each item is that is judged by these folds, in the order of their answers.
+fn fold_halves(folds: &[Split], train: &Dataset, seed: u64) -> Vec<bool> {
+    let halves = trust::halves(&train.inputs, seed);
+    let judged = folds.iter().flat_map(|fold| &fold.test).filter(|&&row| train.labels[row].is_some());
+    judged.map(|&row| halves[row]).collect()
 }
 
 struct Fitter<'a> {
@@ -425,6 +431,65 @@ struct Fitted {
 }
 
 impl Fitter<'_> {
+    /// Trains the model that is kept, and says how good it is. `None`: it was stopped.
+    fn figures(
+        &self,
+        train: &Dataset,
+        judge: &Judge,
+        encoding: &Encoding,
+        run: &Folder,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Figures>> {
+        let Fitter { config, entry, .. } = *self;
+        let Some(kept) = self.fit(train, encoding, &run.model(entry), entry.name, progress)? else {
+            return Ok(None);
+        };
+        let steps = entry.is_stepwise.then_some(kept.steps);
+        let mut figures =
+            Figures { name: entry.name, steps, seconds: kept.seconds, test: None, tempered: None, trust: None };
+        match judge {
+            Judge::Nothing { .. } => {}
+            Judge::Items { test, protocol } => {
+                let predictions = predictions(&*kept.predictor, encoding, test);
+                let halves = trust::halves(&test.select(&test.labelled()).inputs, config.run.seed);
+                let (held_out, fitted) = trust::held_out(&*kept.predictor, encoding, train, test, MOST_ITEMS);
+                figures.trust = Some(Trust::fit(&held_out, predictions.classes.len(), fitted, protocol.clone()));
+                figures.tempered = Tempered::measure(&predictions, &halves);
+                figures.test = measure(&predictions);
+            }
+            Judge::Folds { folds, protocol } => {
+                // Folds of the first repeat: each item is held out in one of them, and the next repeat says of it again.
+                let once = folds.len() / config.run.repeats;
+                let (mut all, mut held_out) = (Vec::new(), Vec::new());
+                for (number, fold) in folds.iter().enumerate() {
+                    let part = train.select(&fold.train);
+                    let encoding = Encoding::fit(&part, config.data.pixels);
+                    let model = run.fold(number + 1, entry);
+                    let what = format!("{}, fold {} of {}", entry.name, number + 1, folds.len());
+                    let Some(fitted) = self.fit(&part, &encoding, &model, &what, progress)? else {
+                        return Ok(None);
+                    };
+                    figures.seconds += fitted.seconds;
+                    let test = train.select(&fold.test);
+                    all.push(predictions(&*fitted.predictor, &encoding, &test));
+                    if number < once {
+                        let most = MOST_ITEMS.div_ceil(once);
+                        held_out.push(trust::held_out(&*fitted.predictor, &encoding, &part, &test, most).0);
+                    }
+                }
+                let all_once = join(&all[..once]);
+                let halves = fold_halves(&folds[..once], train, config.run.seed);
+                figures.trust = HeldOut::join(&held_out).map(|held_out| {
+                    let fitted = trust::fitted(&*kept.predictor, encoding, train, &held_out);
+                    Trust::fit(&held_out, all_once.classes.len(), fitted, protocol.clone())
+                });
+                figures.tempered = Tempered::measure(&all_once, &halves);
+                figures.test = measure(&join(&all)).map(|measured| measured.of_repeats(config.run.repeats));
+            }
+        }
+        Ok(Some(figures))
+    }
+
     /// Trains into a folder, or takes what an earlier call finished there. `None`: it was stopped.
     fn fit(
         &self,

@@ -24,6 +24,7 @@ pub mod predict;
 pub mod run;
 mod tensorboard;
 pub mod train;
+pub mod trust;
 
 pub use batches::{TrainingRows, tensor};
 pub use checkpoint::{Checkpoint, number_parameters};

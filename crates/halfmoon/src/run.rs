@@ -7,6 +7,7 @@
 //! RUN/result.json               what `halfmoon train --json` prints
 //! RUN/MODEL/weights.safetensors a finished model's parameters
 //! RUN/MODEL/checkpoint.safetensors  an unfinished one's, with the optimiser's state
+//! RUN/MODEL/trust.json         what held-out items say of the model; absent where none were held out
 //! RUN/MODEL/log.jsonl           the loss terms, a line every few steps
 //! RUN/MODEL/events.out.tfevents.*   the same for TensorBoard
 //! RUN/folds/N/MODEL/            the same for each held-out fold, where there were no test data
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use halfmoon_pool::encode::Encoding;
 use halfmoon_pool::scores::Predictor;
+use halfmoon_pool::trust::Trust;
 use halfmoon_pool::{Error, Result, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +118,8 @@ pub struct Asked {
     pub predictor: Box<dyn Predictor>,
     /// `false` when training was stopped before its last step.
     pub finished: bool,
+    /// What held-out items say of it. `None` where none were held out, or where an older version trained it.
+    pub trust: Option<Trust>,
 }
 
 /// Opens a run's first model, or the one of this name.
@@ -152,7 +156,20 @@ pub fn open(folder: &Path, model: Option<&str>, device: &Device) -> Result<Asked
     let stored = Checkpoint::read(if finished { &weights } else { &checkpoint })?;
     let layout = data.encoding.layout();
     let predictor = (entry.load)(config.settings(entry), &layout, data.schema.classes.len(), &stored, device)?;
-    Ok(Asked { entry, data, config, predictor, finished })
+    let trust = if finished { read_trust(&trust(&run.model(entry)))? } else { None };
+    Ok(Asked { entry, data, config, predictor, finished, trust })
+}
+
+fn read_trust(path: &Path) -> Result<Option<Trust>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = fs::read(path).map_err(|source| Error::io(path, source))?;
+    let damaged = |error: serde_json::Error| {
+        let hint = "the file is damaged: remove it to go without, or make it anew with `halfmoon train --resume`";
+        Error::data(path, error.to_string(), hint)
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
 /// A finished model's parameters, in its folder.
@@ -163,6 +180,11 @@ pub fn weights(model: &Path) -> PathBuf {
 /// An unfinished model's state, in its folder.
 pub fn checkpoint(model: &Path) -> PathBuf {
     model.join("checkpoint.safetensors")
+}
+
+/// What held-out items say of a model, in its folder.
+pub fn trust(model: &Path) -> PathBuf {
+    model.join("trust.json")
 }
 
 /// The loss terms, in a model's folder.

@@ -2,6 +2,7 @@
 
 use halfmoon::models::MODELS;
 use halfmoon_pool::metric::METRICS;
+use halfmoon_pool::outlier::OUTLIER_FIGURES;
 use halfmoon_pool::read::FORMATS;
 
 use crate::Failure;
@@ -16,5 +17,6 @@ pub(crate) fn formats() -> Result<(), Failure> {
 }
 
 pub(crate) fn metrics() -> Result<(), Failure> {
-    two_columns(METRICS.iter().map(|metric| (metric.name, metric.about)))
+    let of_outliers = OUTLIER_FIGURES.iter().map(|figure| (figure.name, figure.about));
+    two_columns(METRICS.iter().map(|metric| (metric.name, metric.about)).chain(of_outliers))
 }

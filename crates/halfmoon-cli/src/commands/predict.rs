@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use halfmoon::experiment::probs;
 use halfmoon::run::{self, Asked};
-use halfmoon_pool::Error;
+use halfmoon_pool::calibration::Temperature;
 use halfmoon_pool::metric::predicted;
+use halfmoon_pool::outlier::{OutlierScore, outlier_score};
 use halfmoon_pool::read::{self, Chunk, Status};
+use halfmoon_pool::{Class, Error};
 use serde_json::json;
 
 use crate::Failure;
@@ -23,12 +25,14 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
     if args.output.as_deref().is_some_and(|output| same_file(output, &args.input)) {
         return Err(Error::usage("the output would overwrite the input", "choose another file with --output").into());
     }
+    let extras = Extras::of(&asked, args)?;
     // What stands at the output's place stays until all is answered; a pipe or a device has nothing to keep.
     let aside = args.output.as_deref().map(|output| match output.symlink_metadata() {
         Ok(there) if !there.is_file() => output.to_owned(),
         _ => with_ending(output, &format!("{}.partial", std::process::id())),
     });
-    let open = || Lines::new(args.output.as_deref(), aside.as_deref(), &asked.data.schema.classes);
+    let flags = extras.flags.is_some();
+    let open = || Lines::new(args.output.as_deref(), aside.as_deref(), &asked.data.schema.classes, flags);
     let mut lines = None;
     let mut counts = Counts::default();
     // A reader's sink can only fail with the reader's error, so what the output said waits here.
@@ -41,7 +45,8 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
                 lines = Some(open()?);
             }
             let lines = lines.as_mut().expect("opened above");
-            answer(&asked, &chunk, lines).map_err(Failure::from)
+            counts.flagged += answer(&asked, &extras, &chunk, lines)?;
+            Ok(())
         };
         write().map_err(|failure| {
             broken = Some(failure);
@@ -68,6 +73,9 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
     }
     end?;
     eprintln!("{counts}");
+    if let Some(Flags { score, share, .. }) = &extras.flags {
+        eprintln!("{} flagged as outliers by {} at {share}", counts.flagged, score.name);
+    }
     if args.strict && counts.unreadable > 0 {
         let problem = format!("{} inputs could not be read", counts.unreadable);
         return Err(Error::data(args.input.as_path(), problem, "their lines say why").into());
@@ -75,11 +83,80 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is said of an input beside the model's own answer.
+struct Extras {
+    temperature: Option<Temperature>,
+    coverage: f64,
+    flags: Option<Flags>,
+}
+
+/// By which score, and from which p-value on, an input is flagged.
+struct Flags {
+    score: &'static OutlierScore,
+    share: f64,
+}
+
+impl Extras {
+    /// From what the run keeps of its held-out items; with notes of what is done and what cannot be.
+    fn of(asked: &Asked, args: &Predict) -> Result<Extras, Error> {
+        let Some(trust) = &asked.trust else {
+            eprintln!(
+                "note: this run keeps no held-out items: probabilities are the model's own, and there are no sets"
+            );
+            if args.flag_outliers.is_some() {
+                let hint = "train with labels to hold out, or with --test DATA";
+                return Err(Error::usage("there are no held-out items to say what is normal", hint));
+            }
+            return Ok(Extras { temperature: None, coverage: args.coverage, flags: None });
+        };
+        let n = trust.n;
+        let temperature = trust.temperature.filter(|_| !args.no_temperature);
+        match (temperature, trust.not_estimable.get("temperature")) {
+            (Some(Temperature(t)), _) => {
+                eprintln!("note: log-probabilities are divided by temperature {t:.3}, fitted on {n} held-out items");
+            }
+            (None, Some(reason)) if !args.no_temperature => {
+                eprintln!("note: probabilities are the model's own, without a temperature: {reason}");
+            }
+            (None, _) => {}
+        }
+        if trust.conformal.threshold(args.coverage).is_none() {
+            eprintln!(
+                "note: {n} held-out items are too few for sets of coverage {}: they hold all classes",
+                args.coverage
+            );
+        }
+        let flags = args.flag_outliers.map(|share| {
+            let named = args.outlier_score.as_deref().and_then(outlier_score);
+            let score = named.or_else(|| trust.preferred_score()).filter(|score| trust.p_value(score, 0.0).is_some());
+            let score = score.ok_or_else(|| {
+                let name = named.map_or("outlier", |score| score.name);
+                let reason = trust.not_estimable.get(name).map_or("it is not estimable", String::as_str);
+                let known: Vec<&str> =
+                    trust.normal.iter().filter(|(_, of)| of.is_some()).map(|(name, _)| &**name).collect();
+                Error::usage(
+                    format!("`{}` has no {name} score: {reason}", asked.entry.name),
+                    format!("it has {}", known.join(", ")),
+                )
+            })?;
+            let least = 1.0 / (n + 1) as f64;
+            if share < least {
+                eprintln!(
+                    "note: nothing can be flagged at {share}: the least p-value of {n} held-out items is {least:.4}"
+                );
+            }
+            Ok(Flags { score, share })
+        });
+        Ok(Extras { temperature, coverage: args.coverage, flags: flags.transpose()? })
+    }
+}
+
 #[derive(Default)]
 struct Counts {
     ok: usize,
     unseen: usize,
     unreadable: usize,
+    flagged: usize,
 }
 
 impl Counts {
@@ -107,75 +184,121 @@ impl std::fmt::Display for Counts {
     }
 }
 
-fn answer(asked: &Asked, chunk: &Chunk, lines: &mut Lines) -> std::io::Result<()> {
+/// What is said of a readable input.
+struct Answer {
+    label: Class,
+    probs: Vec<f32>,
+    log_density: Option<f32>,
+    /// `None` where no item was held out.
+    set: Option<Vec<Class>>,
+    /// `None` where nobody asked.
+    outlier: Option<Outlier>,
+}
+
+struct Outlier {
+    p: f64,
+    flag: bool,
+}
+
+/// Writes the lines of a chunk; how many of them are flagged.
+fn answer(asked: &Asked, extras: &Extras, chunk: &Chunk, lines: &mut Lines) -> std::io::Result<usize> {
     let rows: Vec<usize> = (0..chunk.ids.len()).collect();
     let scores = asked.predictor.scores(asked.data.encoding.encode(&chunk.inputs, &rows).view());
-    let probs = probs(&scores.log_probs);
+    let plain = probs(&scores.log_probs);
+    let shown = extras.temperature.map_or_else(|| plain.clone(), |temperature| temperature.apply(&plain));
+    let trust = asked.trust.as_ref();
+    let strangeness =
+        extras.flags.as_ref().and_then(|flags| (flags.score.of)(&scores, trust.map(|trust| &trust.fitted)));
+    let mut flagged = 0;
     for row in rows {
         let (id, status) = (&chunk.ids[row], &chunk.status[row]);
         if let Status::Unreadable(_) = status {
             lines.unanswered(id, status)?;
             continue;
         }
-        let probs: Vec<f32> = probs.row(row).to_vec();
-        let density = scores.log_density.as_ref().map(|density| density[row]);
-        lines.answered(id, predicted(probs[..].into()).index(), density, status, &probs)?;
+        let outlier = |Flags { score, share }: &Flags| {
+            let p = trust?.p_value(score, strangeness.as_ref()?[row])?;
+            Some(Outlier { p, flag: p <= *share })
+        };
+        let answer = Answer {
+            label: predicted(plain.row(row)),
+            probs: shown.row(row).to_vec(),
+            log_density: scores.log_density.as_ref().map(|density| density[row]),
+            set: trust.map(|trust| trust.conformal.set(plain.row(row), extras.coverage)),
+            outlier: extras.flags.as_ref().and_then(outlier),
+        };
+        flagged += usize::from(answer.outlier.as_ref().is_some_and(|outlier| outlier.flag));
+        lines.answered(id, status, &answer)?;
     }
-    Ok(())
+    Ok(flagged)
 }
 
-/// The output, as CSV or as JSON lines.
+/// The output, as CSV or as JSON lines. `flags`: whether somebody asked for outliers.
 enum Lines<'a> {
-    Csv { out: Box<csv::Writer<Box<dyn Write>>>, classes: &'a [String] },
-    Json { out: Box<dyn Write>, classes: &'a [String] },
+    Csv { out: Box<csv::Writer<Box<dyn Write>>>, classes: &'a [String], flags: bool },
+    Json { out: Box<dyn Write>, classes: &'a [String], flags: bool },
 }
 
 impl<'a> Lines<'a> {
     /// `path` tells the format; the file that is written is `aside`, so that what was there stays until all
     /// is done.
-    fn new(path: Option<&Path>, aside: Option<&Path>, classes: &'a [String]) -> Result<Lines<'a>, Failure> {
+    fn new(
+        path: Option<&Path>,
+        aside: Option<&Path>,
+        classes: &'a [String],
+        flags: bool,
+    ) -> Result<Lines<'a>, Failure> {
         let out: Box<dyn Write> = match aside {
             None => Box::new(BufWriter::new(std::io::stdout())),
             Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|source| Error::io(path, source))?)),
         };
         if path.is_some_and(|path| path.extension().is_some_and(|ending| ending == "jsonl" || ending == "ndjson")) {
-            return Ok(Lines::Json { out, classes });
+            return Ok(Lines::Json { out, classes, flags });
         }
         let mut out = csv::Writer::from_writer(out);
-        let columns = ["id", "label", "confidence", "log_density", "status"];
+        let mut columns: Vec<String> =
+            ["id", "label", "confidence", "log_density", "status", "set"].map(str::to_owned).to_vec();
+        if flags {
+            columns.extend(["outlier_p", "flag"].map(str::to_owned));
+        }
         // A class may be called `label`: its column says what it is.
-        let probs = classes.iter().map(|class| format!("p({class})"));
-        out.write_record(columns.iter().map(|&column| column.to_owned()).chain(probs)).map_err(csv_io)?;
-        Ok(Lines::Csv { out: Box::new(out), classes })
+        columns.extend(classes.iter().map(|class| format!("p({class})")));
+        out.write_record(columns).map_err(csv_io)?;
+        Ok(Lines::Csv { out: Box::new(out), classes, flags })
     }
 
-    fn answered(
-        &mut self,
-        id: &str,
-        label: usize,
-        density: Option<f32>,
-        status: &Status,
-        probs: &[f32],
-    ) -> std::io::Result<()> {
+    fn answered(&mut self, id: &str, status: &Status, answer: &Answer) -> std::io::Result<()> {
+        let Answer { label, probs, log_density, set, outlier } = answer;
         match self {
-            Lines::Csv { out, classes } => {
-                let answer = [
-                    id,
-                    &classes[label],
-                    &probs[label].to_string(),
-                    &density.map_or(String::new(), |d| d.to_string()),
-                    &say(status),
-                ]
-                .map(str::to_owned);
-                out.write_record(answer.into_iter().chain(probs.iter().map(f32::to_string))).map_err(csv_io)
+            Lines::Csv { out, classes, flags } => {
+                let mut record = vec![
+                    id.to_owned(),
+                    classes[label.index()].clone(),
+                    probs[label.index()].to_string(),
+                    log_density.map_or(String::new(), |density| density.to_string()),
+                    say(status),
+                    set.as_ref().map_or(String::new(), |set| joined(set, classes)),
+                ];
+                if *flags {
+                    record.push(outlier.as_ref().map_or(String::new(), |outlier| format!("{:.6}", outlier.p)));
+                    let flag = outlier.as_ref().map_or("", |outlier| if outlier.flag { "yes" } else { "no" });
+                    record.push(flag.to_owned());
+                }
+                record.extend(probs.iter().map(f32::to_string));
+                out.write_record(record).map_err(csv_io)
             }
-            Lines::Json { out, classes } => {
-                let probs: serde_json::Map<_, _> =
+            Lines::Json { out, classes, flags } => {
+                let of_classes: serde_json::Map<_, _> =
                     classes.iter().cloned().zip(probs.iter().map(|&p| json!(p))).collect();
-                let line = json!({
-                    "id": id, "label": classes[label], "confidence": probs[&classes[label]],
-                    "log_density": density, "status": say(status), "probs": probs,
+                let set = set.as_ref().map(|set| set.iter().map(|class| &classes[class.index()]).collect::<Vec<_>>());
+                let mut line = json!({
+                    "id": id, "label": classes[label.index()], "confidence": probs[label.index()],
+                    "log_density": log_density, "status": say(status), "set": set, "probs": of_classes,
                 });
+                if *flags {
+                    line["outlier_p"] = outlier.as_ref().map(|outlier| outlier.p).into();
+                    line["flag"] = outlier.as_ref().map(|outlier| outlier.flag).into();
+                }
                 writeln!(out, "{line}")
             }
         }
@@ -183,13 +306,21 @@ impl<'a> Lines<'a> {
 
     fn unanswered(&mut self, id: &str, status: &Status) -> std::io::Result<()> {
         match self {
-            Lines::Csv { out, classes } => {
-                let empty = std::iter::repeat_n("", classes.len());
+            Lines::Csv { out, classes, flags } => {
+                let behind = 1 + if *flags { 2 } else { 0 } + classes.len();
+                let empty = std::iter::repeat_n("", behind);
                 let status = say(status);
                 out.write_record([id, "", "", "", &status].into_iter().chain(empty)).map_err(csv_io)
             }
-            Lines::Json { out, .. } => {
-                let line = json!({ "id": id, "label": null, "confidence": null, "log_density": null, "status": say(status), "probs": null });
+            Lines::Json { out, flags, .. } => {
+                let mut line = json!({
+                    "id": id, "label": null, "confidence": null, "log_density": null, "status": say(status),
+                    "set": null, "probs": null,
+                });
+                if *flags {
+                    line["outlier_p"] = json!(null);
+                    line["flag"] = json!(null);
+                }
                 writeln!(out, "{line}")
             }
         }
@@ -201,6 +332,12 @@ impl<'a> Lines<'a> {
             Lines::Json { mut out, .. } => out.flush(),
         }
     }
+}
+
+/// `cat|dog`. A `|` or `\` of a name has a `\` before it, so that names can be told apart again.
+fn joined(set: &[Class], classes: &[String]) -> String {
+    let name = |class: &Class| classes[class.index()].replace('\\', r"\\").replace('|', r"\|");
+    set.iter().map(name).collect::<Vec<_>>().join("|")
 }
 
 /// `answers.csv.partial` for `answers.csv`.

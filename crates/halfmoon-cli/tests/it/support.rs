@@ -215,6 +215,7 @@ impl Said {
 /// The lines that `predict` wrote as CSV, checked for what holds of all of them.
 pub struct Answers {
     pub classes: Vec<String>,
+    columns: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
@@ -223,11 +224,12 @@ impl Answers {
     pub fn of(text: &str) -> Answers {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-        assert_eq!(header[..5], ["id", "label", "confidence", "log_density", "status"]);
+        assert_eq!(header[..6], ["id", "label", "confidence", "log_density", "status", "set"]);
+        let columns = if header[6] == "outlier_p" { &header[..8] } else { &header[..6] };
         let class = |column: &String| column.strip_prefix("p(").unwrap().strip_suffix(')').unwrap().to_owned();
-        let classes: Vec<String> = header[5..].iter().map(class).collect();
+        let classes: Vec<String> = header[columns.len()..].iter().map(class).collect();
         let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
-        let answers = Answers { classes, rows };
+        let answers = Answers { classes, columns: columns.to_vec(), rows };
         answers.rows.iter().for_each(|row| answers.check(row));
         answers
     }
@@ -240,11 +242,13 @@ impl Answers {
             return assert!(answer.clone().all(String::is_empty), "{row:?}");
         }
         assert!(row[4] == "ok" || row[4].starts_with("unseen: "), "{row:?}");
-        let probs: Vec<f64> = row[5..].iter().map(|p| p.parse().unwrap()).collect();
+        let probs = &row[self.columns.len()..];
+        let sure = &probs[self.classes.iter().position(|class| *class == row[1]).unwrap()];
+        assert_eq!(row[2], *sure);
+        let probs: Vec<f64> = probs.iter().map(|p| p.parse().unwrap()).collect();
         assert!((probs.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{row:?}");
         let label = self.classes.iter().position(|class| *class == row[1]).unwrap();
         assert!(probs.iter().all(|p| *p <= probs[label]), "{row:?}");
-        assert_eq!(row[2], row[5 + label]);
         assert!(row[3].is_empty() || row[3].parse::<f64>().unwrap().is_finite(), "{row:?}");
     }
 
@@ -270,6 +274,17 @@ impl Answers {
 
     pub fn status(&self) -> Vec<&str> {
         self.column(4)
+    }
+
+    /// What stands in a column of this name.
+    pub fn named(&self, column: &str) -> Vec<&str> {
+        self.column(self.columns.iter().position(|name| name == column).unwrap())
+    }
+
+    /// The probabilities of each row.
+    pub fn probs(&self) -> Vec<Vec<f64>> {
+        let probs = |row: &Vec<String>| row[self.columns.len()..].iter().map(|p| p.parse().unwrap()).collect();
+        self.rows.iter().map(probs).collect()
     }
 
     /// The rows without their ids.
