@@ -47,7 +47,15 @@ fn the_lists_have_a_line_an_entry() {
     let place = Place::new();
     place.run("models").exits(0).prints(&["m2 ", "supervised "]);
     place.run("formats").exits(0).prints(&["digits ", "idx ", "npy ", "csv ", "images "]);
-    place.run("metrics").exits(0).prints(&["accuracy ", "balanced_accuracy ", "nll ", "ece ", "ece_mass ", "mce ", "auroc "]);
+    place.run("metrics").exits(0).prints(&[
+        "accuracy ",
+        "balanced_accuracy ",
+        "nll ",
+        "ece ",
+        "ece_mass ",
+        "mce ",
+        "auroc ",
+    ]);
     for list in ["models", "formats", "metrics"] {
         let said = place.run(list).exits(0);
         assert!(said.out.lines().all(|line| line.split_once("  ").is_some_and(|(_, about)| !about.trim().is_empty())));
