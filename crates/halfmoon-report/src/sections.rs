@@ -86,7 +86,7 @@ fn in_figures(report: &Report, trust: &Trust) -> Section {
         n => format!("; {} without a label left out", counted(n, "item")),
     };
     let caption = format!(
-        "{} on {}{unlabelled}, with 95 % intervals. {}.",
+        "{} on {}{unlabelled}, with 95 % intervals; {}.",
         name(&trust.answers.name),
         counted(trust.n, "labelled item"),
         escaped(&trust.answers.protocol)
@@ -94,7 +94,7 @@ fn in_figures(report: &Report, trust: &Trust) -> Section {
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     let mut body = table(&caption, &heads, &rows);
     if trust.n < LEAST_ITEMS {
-        body.push_str(&not_estimable("with so few items, all of these may be far from the truth", trust.n));
+        body.push_str("<p class=\"absent\">With so few labels all of these may be far from the truth.</p>\n");
     }
     Section { id: "figures", title: "In figures", body }
 }
