@@ -1,5 +1,7 @@
 //! An item as a person can look at it: its picture, or its cells.
 
+use std::fmt::Write as _;
+
 use halfmoon_pool::Dataset;
 use halfmoon_pool::dataset::{Cells, Column, ColumnKind, Features, Inputs};
 
@@ -52,12 +54,11 @@ fn cells(inputs: &Inputs, columns: &[Column], row: usize) -> String {
         places.sort_by(|&a, &b| usual[a].total_cmp(&usual[b]));
         places.truncate(CELLS);
     }
-    let cells: String = places
-        .iter()
-        .map(|&at| {
-            format!("<div><dt>{}</dt><dd>{}</dd></div>", name(&columns[at].name), cell(inputs, &columns[at], at, row))
-        })
-        .collect();
+    let mut cells = String::new();
+    for &at in &places {
+        let (column, cell) = (name(&columns[at].name), cell(inputs, &columns[at], at, row));
+        let _ = write!(cells, "<div><dt>{column}</dt><dd>{cell}</dd></div>");
+    }
     let rest = match columns.len() - places.len() {
         0 => String::new(),
         more => format!("<p class=\"fine\">the least usual of {} cells</p>", places.len() + more),

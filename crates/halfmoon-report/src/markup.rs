@@ -55,7 +55,7 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
 /// `97.3 %`. What is not all or nothing is not shown as if it were.
 pub(crate) fn percent(share: f64) -> String {
     match share {
-        _ if share < 1.0 && share >= 0.9995 => "over 99.9 %".into(),
+        _ if (0.9995..1.0).contains(&share) => "over 99.9 %".into(),
         _ if share > 0.0 && share < 0.0005 => "under 0.1 %".into(),
         _ if share.total_cmp(&1.0).is_eq() => "100 %".into(),
         _ => format!("{:.1} %", 100.0 * share + 0.0),
@@ -149,6 +149,15 @@ pub(crate) fn figure(picture: &str, caption: &str) -> String {
 /// A paragraph of markup.
 pub(crate) fn paragraph(text: &str) -> String {
     format!("<p>{text}</p>\n")
+}
+
+/// Marks and what they stand for.
+pub(crate) fn legend(entries: impl Iterator<Item = (String, String)>) -> String {
+    let mut out = "<ul class=\"legend\">".to_owned();
+    for (sign, what) in entries {
+        let _ = write!(out, "<li>{sign}{what}</li>");
+    }
+    out + "</ul>"
 }
 
 /// Something that opens at a click.

@@ -11,7 +11,7 @@ use crate::citation::citation;
 use crate::figures;
 use crate::items::Gallery;
 use crate::markup::{
-    count, counted, details, escaped, figure, name, paragraph, percent, plain_name, probability, table,
+    count, counted, details, escaped, figure, legend, name, paragraph, percent, plain_name, probability, table,
 };
 use crate::page::Section;
 use crate::pictures::Sheet;
@@ -86,7 +86,7 @@ fn in_figures(report: &Report, trust: &Trust) -> Section {
         n => format!("; {} without a label left out", counted(n, "item")),
     };
     let caption = format!(
-        "{} on {}{unlabelled}, with 95 % intervals. {}.",
+        "{} on {}{unlabelled}, with 95 % intervals; {}.",
         name(&trust.answers.name),
         counted(trust.n, "labelled item"),
         escaped(&trust.answers.protocol)
@@ -94,7 +94,7 @@ fn in_figures(report: &Report, trust: &Trust) -> Section {
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     let mut body = table(&caption, &heads, &rows);
     if trust.n < LEAST_ITEMS {
-        body.push_str(&not_estimable("with so few items, all of these may be far from the truth", trust.n));
+        body.push_str("<p class=\"absent\">With so few labels all of these may be far from the truth.</p>\n");
     }
     Section { id: "figures", title: "In figures", body }
 }
@@ -327,14 +327,11 @@ fn strange(all: &[Others]) -> Section {
             .filter(|(_, curve)| !curve.is_empty())
             .collect();
         if !curves.is_empty() {
-            let legend: String = curves
-                .iter()
-                .enumerate()
-                .map(|(at, (score, _))| format!("<li>{}{}</li>", figures::roc::sign(at), escaped(score)))
-                .collect();
+            let scores = curves.iter().enumerate();
+            let legend = legend(scores.map(|(at, (score, _))| (figures::roc::sign(at), escaped(score))));
             let caption = format!(
                 "<b>ROC.</b> The nearer to the upper left corner, the better; the dashed line is chance.\
-                <ul class=\"legend\">{legend}</ul>"
+                {legend}"
             );
             pictures.push_str(&figure(&figures::roc::roc(&curves), &caption));
         }
@@ -388,11 +385,8 @@ fn map(answers: &Answers) -> Option<Section> {
     let points = projection.points.select(ndarray::Axis(0), &rows);
     let picture = figures::map::map(points.view(), &classes)?;
     let names = &answers.items.schema.classes;
-    let legend: String = (0..names.len())
-        .filter(|&class| classes.iter().any(|of| of.index() == class))
-        .map(|class| format!("<li>{}{}</li>", figures::map::sign(class), name(&names[class])))
-        .collect();
-    let legend = format!("<ul class=\"legend\">{legend}</ul>");
+    let drawn = (0..names.len()).filter(|&class| classes.iter().any(|of| of.index() == class));
+    let legend = legend(drawn.map(|class| (figures::map::sign(class), name(&names[class]))));
     let legend =
         if names.len() > CLASSES { details(&format!("Marks of the {} classes", names.len()), &legend) } else { legend };
     let seen = match projection.shares {

@@ -16,7 +16,7 @@ pub(crate) const SHOWN: usize = 20;
 pub(crate) const WANTED: f64 = 0.95;
 
 /// Items from which on a bootstrap takes a part of them.
-const MANY: usize = 20_000;
+const MANY: usize = 10_000;
 
 /// Answers, judged.
 pub(crate) struct Trust<'a> {

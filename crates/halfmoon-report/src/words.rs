@@ -133,7 +133,8 @@ fn labels(trust: &Trust) -> Option<String> {
     let share = percent(suspects.len() as f64 / trust.n as f64);
     (!suspects.is_empty()).then(|| {
         format!(
-            "{} ({share}) may have a wrong label themselves; whoever knows the items should look at those below first.",
+            "For {} ({share}) its answers speak against the label: there either the label is wrong or the answer, and \
+            only somebody who looks can tell.",
             counted(suspects.len(), "item")
         )
     })

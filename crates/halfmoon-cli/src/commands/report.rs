@@ -2,17 +2,20 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use halfmoon::cite;
-use halfmoon::held_out::{HeldOut, with_baseline};
 use halfmoon::noise::Noise;
 use halfmoon::predict::array;
 use halfmoon::run::{self, Asked, Folder, Versions};
+use halfmoon::set_aside::{SetAside, with_baseline};
+use halfmoon::trust::halves;
+use halfmoon_pool::calibration::Temperature;
 use halfmoon_pool::dataset::Features;
-use halfmoon_pool::outlier::OUTLIER_SCORES;
+use halfmoon_pool::outlier::{OUTLIER_SCORES, outlier_scores};
 use halfmoon_pool::read::{self, Problem, Status};
-use halfmoon_pool::scores::Scores;
+use halfmoon_pool::scores::{Predictions, Scores};
+use halfmoon_pool::trust::{Trust, cross_fitted};
 use halfmoon_pool::{Class, Dataset, Error, Schema};
 use halfmoon_report::{Answers, Baseline, Codes, Found, Others, OutlierScore, Samples, Term, html};
 
@@ -33,17 +36,22 @@ const SAMPLES: usize = 10;
 const SHOWN_CLASSES: usize = 21;
 
 pub(crate) fn run(args: &Report) -> Result<(), Failure> {
-    let (report, beside) = match (&args.run, &args.probs) {
-        (Some(folder), _) => (of_run(args, folder)?, folder.join("report.html")),
-        (None, Some(table)) => (of_probs(args, table)?, table.with_extension("html")),
-        (None, None) => {
-            return Err(Error::usage("nothing to report on", "name a run folder, or a table with --probs").into());
-        }
+    let beside = match (&args.run, &args.probs) {
+        (Some(folder), _) => folder.join("report.html"),
+        (None, Some(table)) => table.with_extension("html"),
+        (None, None) => PathBuf::from("report.html"),
     };
     let output = args.output.clone().unwrap_or(beside);
     if args.probs.as_deref().is_some_and(|table| table == output) {
         return Err(Error::usage("the page would overwrite the table", "choose another file with -o").into());
     }
+    let report = match (&args.run, &args.probs) {
+        (Some(folder), _) => of_run(args, folder)?,
+        (None, Some(table)) => of_probs(args, table)?,
+        (None, None) => {
+            return Err(Error::usage("nothing to report on", "name a run folder, or a table with --probs").into());
+        }
+    };
     let page = html(&report);
     // A pipe or a device is written to as it is.
     match output.symlink_metadata() {
@@ -81,7 +89,7 @@ fn citations(keys: impl IntoIterator<Item = &'static str>) -> Vec<String> {
 }
 
 /// Behind what every page shows.
-const OF_TRUST: [&str; 3] = ["naeini2015ece", "geifman2017selective", "northcutt2021confident"];
+const OF_TRUST: [&str; 4] = ["naeini2015ece", "guo2017calibration", "geifman2017selective", "northcutt2021confident"];
 
 fn of_probs(args: &Report, path: &Path) -> Result<halfmoon_report::Report, Error> {
     let options = read::Options {
@@ -130,25 +138,31 @@ fn of_run(args: &Report, folder: &Path) -> Result<halfmoon_report::Report, Error
     let device = run::device("cpu")?;
     let asked = run::open(folder, args.model.as_deref(), &device)?;
     let entries = with_baseline(folder, &asked.config, asked.entry)?;
-    let mut held_out = match &args.data {
-        None => HeldOut::of_run(folder, &entries, &device)?,
+    let mut aside = match &args.data {
+        None => SetAside::of_run(folder, &entries, &device)?,
         Some(path) => {
             let source = read::read(path, &super::options(&asked, &args.reading)?)?;
-            HeldOut::of_data(folder, path, source, &entries, &device)?
+            SetAside::of_data(folder, path, source, &entries, &device)?
         }
     };
     if !asked.finished {
-        held_out.notes.insert(0, "the training of this model was stopped before its last step".into());
+        aside.notes.insert(0, "the training of this model was stopped before its last step".into());
     }
-    eprintln!("judging {} items", held_out.items.len());
-    let predictions = held_out.predictions(0);
-    let baseline =
-        entries.get(1).map(|entry| Baseline { name: entry.name.into(), predictions: held_out.predictions(1) });
+    eprintln!("judging {} items", aside.items.len());
+    let temper = Temper::new(args, &aside.items, asked.config.run.seed);
+    let predictions = temper.apply(aside.predictions(0), asked.trust.as_ref());
+    let baseline = match entries.get(1) {
+        None => None,
+        Some(entry) => {
+            let trust = run::open(folder, Some(entry.name), &device)?.trust;
+            Some(Baseline { name: entry.name.into(), predictions: temper.apply(aside.predictions(1), trust.as_ref()) })
+        }
+    };
     let mut others = Vec::new();
     if !args.ood.is_empty() {
-        let usual = held_out.scores(0);
+        let usual = aside.scores(0);
         for path in &args.ood {
-            others.push(strange(&asked, args, &usual, path, &mut held_out.notes)?);
+            others.push(strange(&asked, args, &usual, path, &mut aside.notes)?);
         }
     }
     let model = Folder(folder.to_owned()).model(asked.entry);
@@ -158,8 +172,8 @@ fn of_run(args: &Report, folder: &Path) -> Result<halfmoon_report::Report, Error
     let config = Folder(folder.to_owned()).config();
     let train = format!("halfmoon train --config {} --out NEW-RUN", quoted(&config.into_os_string()));
     let samples = samples(&asked)?;
-    let codes = codes(&asked, &held_out.items);
-    let HeldOut { items, unlabelled, protocol, notes, problems, .. } = held_out;
+    let codes = codes(&asked, &aside.items);
+    let SetAside { items, unlabelled, protocol, notes, problems, .. } = aside;
     let left_out = problems.into_iter().map(|Problem { place, reason }| (place, reason)).collect();
     Ok(halfmoon_report::Report {
         title: format!("How far can {} on {} be trusted?", asked.entry.name, stem(&asked.config.data.path)),
@@ -186,16 +200,43 @@ fn about(asked: &Asked, folder: &Path) -> Vec<(String, String)> {
         Features::Image(shape) => format!("pictures of {} × {} × {}", shape.height, shape.width, shape.channels),
         Features::Columns(columns) => format!("{} columns", columns.len()),
     };
+    let temperature = asked.trust.as_ref().and_then(|trust| trust.temperature);
+    let probabilities = match temperature {
+        Some(Temperature(t)) => format!("as `predict` gives them, at a temperature of {t:.3}"),
+        None => "the model's own, without a temperature".into(),
+    };
     vec![
         ("model".into(), format!("{}: {}", asked.entry.name, asked.entry.about)),
         ("data".into(), asked.config.data.path.clone()),
         ("learned from".into(), format!("{} items, {} of them labelled", asked.data.items, asked.data.labels)),
         ("inputs".into(), input),
         ("classes".into(), classes.len().to_string()),
+        ("probabilities".into(), probabilities),
         ("run".into(), folder.display().to_string()),
         ("seed".into(), asked.config.run.seed.to_string()),
         made_by(),
     ]
+}
+
+/// Brings probabilities to what `halfmoon predict` would say.
+struct Temper {
+    /// Whether each item is in the first half, where the items are those that the temperature comes from: each half is
+    /// then brought to the temperature of the other one. `None` for other data.
+    halves: Option<Vec<bool>>,
+}
+
+impl Temper {
+    fn new(args: &Report, items: &Dataset, seed: u64) -> Temper {
+        Temper { halves: args.data.is_none().then(|| halves(&items.inputs, seed)) }
+    }
+
+    fn apply(&self, predictions: Predictions, trust: Option<&Trust>) -> Predictions {
+        let Some(temperature) = trust.and_then(|trust| trust.temperature) else { return predictions };
+        match &self.halves {
+            None => Predictions { probs: temperature.apply(&predictions.probs), classes: predictions.classes },
+            Some(halves) => cross_fitted(&predictions, halves).unwrap_or(predictions),
+        }
+    }
 }
 
 /// What each score says of data of another kind, beside what it says of the held-out items.
@@ -206,13 +247,17 @@ fn strange(
     path: &Path,
     notes: &mut Vec<String>,
 ) -> Result<Others, Error> {
+    let fitted = asked.trust.as_ref().map(|trust| &trust.fitted);
     let mut scores: Vec<OutlierScore> = OUTLIER_SCORES
         .iter()
         .filter_map(|score| {
-            let usual = (score.of)(usual, None)?.to_vec();
+            let usual = (score.of)(usual, fitted)?.to_vec();
             Some(OutlierScore { name: score.name.into(), about: score.about.into(), usual, others: Vec::new() })
         })
         .collect();
+    // The one that `predict --flag-outliers` takes comes first.
+    let first = asked.trust.as_ref().and_then(Trust::preferred_score).map_or("log_density", |score| score.name);
+    scores.sort_by_key(|score| score.name != first);
     let (mut n, mut unreadable) = (0, 0);
     // A reader is told that it may stop by an error, which is not one.
     let mut enough = false;
@@ -223,10 +268,8 @@ fn strange(
         unreadable += chunk.ids.len() - rows.len();
         n += rows.len();
         let said = asked.predictor.scores(asked.data.encoding.encode(&chunk.inputs, &rows).view());
-        for score in OUTLIER_SCORES {
-            if let (Some(values), Some(of)) =
-                ((score.of)(&said, None), scores.iter_mut().find(|of| of.name == score.name))
-            {
+        for (name, values) in outlier_scores(&said, fitted) {
+            if let Some(of) = scores.iter_mut().find(|of| of.name == name) {
                 of.others.extend(values);
             }
         }

@@ -8,6 +8,7 @@ mod labels;
 mod making;
 mod pictures;
 mod predict;
+mod report;
 mod resume;
 mod ssl;
 mod support;

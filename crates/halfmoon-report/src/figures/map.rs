@@ -68,17 +68,15 @@ fn mark(way: &mut String, class: usize, x: f64, y: f64) {
     let (x, y, r) = (x, y, 2.6);
     let at = |dx: f64, dy: f64| format!("{},{}", number(x + dx), number(y + dy));
     let _ = match class % MARKS {
-        // Filled: disc, square, triangle, diamond, triangle on its tip.
-        0 => write!(way, "M{}a{r},{r} 0 1 0 {},0a{r},{r} 0 1 0 -{},0", at(-r, 0.0), 2.0 * r, 2.0 * r),
-        1 => write!(way, "M{}h4.6v4.6h-4.6z", at(-2.3, -2.3)),
+        // Filled: disc, square, triangle, diamond, triangle on its tip. Lines: ring and box, of the same form as the first two.
+        0 | 7 => write!(way, "M{}a{r},{r} 0 1 0 {},0a{r},{r} 0 1 0 -{},0", at(-r, 0.0), 2.0 * r, 2.0 * r),
+        1 | 8 => write!(way, "M{}h4.6v4.6h-4.6z", at(-2.3, -2.3)),
         2 => write!(way, "M{}l3,5.2h-6z", at(0.0, -3.2)),
         3 => write!(way, "M{}l3.2,3.2l-3.2,3.2l-3.2,-3.2z", at(0.0, -3.2)),
         4 => write!(way, "M{}l3,-5.2h-6z", at(0.0, 3.2)),
-        // Lines: plus, cross, ring, box, star.
+        // Lines: plus, cross, star.
         5 => write!(way, "M{}h6M{}v6", at(-3.0, 0.0), at(0.0, -3.0)),
         6 => write!(way, "M{}l4.6,4.6M{}l4.6,-4.6", at(-2.3, -2.3), at(-2.3, 2.3)),
-        7 => write!(way, "M{}a{r},{r} 0 1 0 {},0a{r},{r} 0 1 0 -{},0", at(-r, 0.0), 2.0 * r, 2.0 * r),
-        8 => write!(way, "M{}h4.6v4.6h-4.6z", at(-2.3, -2.3)),
         _ => write!(way, "M{}h6M{}l3,5.2M{}l3,-5.2", at(-3.0, 0.0), at(-1.5, -2.6), at(-1.5, 2.6)),
     };
 }

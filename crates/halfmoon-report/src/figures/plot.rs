@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn ticks_are_few_and_round() {
-        assert_eq!(round_numbers(0.0, 1.0), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
+        assert_eq!(round_numbers(0.0, 0.5), [0.0, 0.1, 0.2, 0.1 * 3.0, 0.4, 0.5]);
         assert_eq!(round_numbers(-3.0, 11.0), [0.0, 5.0, 10.0]);
         assert_eq!(round_numbers(0.0, 7000.0), [0.0, 2000.0, 4000.0, 6000.0]);
     }

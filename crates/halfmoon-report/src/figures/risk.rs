@@ -32,7 +32,8 @@ pub(crate) fn risk_coverage(curve: &[Point], accepted: f64, reached: Option<Poin
     if let Some(point) = reached {
         let place = plot.at(point.coverage, point.risk);
         plot.svg.circle("dot", place, 4.5);
-        let above = point.risk + high * 0.09;
+        // Clear of the dashed line, which the dot is near to.
+        let above = point.risk.max(accepted) + high * 0.07;
         plot.note((point.coverage, above), &format!("confidence ≥ {}", probability(point.threshold.into())));
     }
     plot.finish()

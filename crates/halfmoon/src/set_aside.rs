@@ -1,4 +1,4 @@
-//! What a run's models say of items that they have not learned from, made anew from the run's folder.
+//! Items that a run's models have not learned from, and those models, made anew from the run's folder.
 //!
 //! What was held out follows from the data, the settings and the seed, so nothing of it is kept: it is divided again as
 //! it was for the training. Where it was held out in folds, each item is asked of the model that had not seen it.
@@ -19,7 +19,7 @@ use crate::predict::join;
 use crate::run::{self, DataRecord, Folder};
 
 /// Labelled items and the models that are to be asked about them.
-pub struct HeldOut {
+pub struct SetAside {
     /// All labelled.
     pub items: Dataset,
     /// Items without a label that were there beside them.
@@ -35,16 +35,16 @@ pub struct HeldOut {
 
 /// Items that are asked of the same models.
 struct Lot {
-    /// Positions in [`HeldOut::items`].
+    /// Positions in [`SetAside::items`].
     rows: Vec<usize>,
     encoding: Encoding,
     /// One for each entry that was asked for.
     predictors: Vec<Box<dyn Predictor>>,
 }
 
-impl HeldOut {
+impl SetAside {
     /// What a run held out itself, for these of its models.
-    pub fn of_run(folder: &Path, entries: &[&'static Entry], device: &Device) -> Result<HeldOut> {
+    pub fn of_run(folder: &Path, entries: &[&'static Entry], device: &Device) -> Result<SetAside> {
         let run = Folder(folder.to_owned());
         let (config, record) = (run.read_config()?, run.read_data()?);
         let path = Path::new(&config.data.path);
@@ -92,7 +92,7 @@ impl HeldOut {
                 (items, train.len() - positions.len(), protocol, lots)
             }
         };
-        Ok(HeldOut { items, unlabelled, protocol, notes: notes.0, problems, lots })
+        Ok(SetAside { items, unlabelled, protocol, notes: notes.0, problems, lots })
     }
 
     /// Other data, read with the run's schema, for these of its models. Their own test split where they have one.
@@ -102,7 +102,7 @@ impl HeldOut {
         source: Source,
         entries: &[&'static Entry],
         device: &Device,
-    ) -> Result<HeldOut> {
+    ) -> Result<SetAside> {
         let predictors: Result<Vec<_>> =
             entries.iter().map(|entry| Ok(run::open(folder, Some(entry.name), device)?.predictor)).collect();
         let DataRecord { encoding, .. } = Folder(folder.to_owned()).read_data()?;
@@ -112,7 +112,7 @@ impl HeldOut {
         }
         let lot = Lot { rows: (0..items.len()).collect(), encoding, predictors: predictors? };
         let protocol = format!("figures on {}", path.display());
-        Ok(HeldOut { items, unlabelled, protocol, notes: source.notes, problems: source.problems, lots: vec![lot] })
+        Ok(SetAside { items, unlabelled, protocol, notes: source.notes, problems: source.problems, lots: vec![lot] })
     }
 
     /// p(y | x) of the model with this number among those that were asked for.
