@@ -182,8 +182,8 @@ impl Inputs {
     pub fn bytes(&self, take: &mut dyn FnMut(&[u8])) {
         match self {
             Inputs::Bytes(pixels) => pixels.rows().into_iter().for_each(|row| take(&row.to_vec())),
-            Inputs::Words(pixels) => bytes_of_rows(pixels, |pixel, bytes| bytes.extend(pixel.to_le_bytes()), take),
-            Inputs::Floats(numbers) => bytes_of_rows(numbers, |number, bytes| bytes.extend(number.to_le_bytes()), take),
+            Inputs::Words(pixels) => bytes_of_rows(pixels, u16::to_le_bytes, take),
+            Inputs::Floats(numbers) => bytes_of_rows(numbers, f32::to_le_bytes, take),
             Inputs::Table(table) => table.columns.iter().for_each(|cells| cells.bytes(take)),
         }
     }
@@ -217,12 +217,16 @@ impl Inputs {
     }
 }
 
-fn bytes_of_rows<T: Copy>(numbers: &Array2<T>, bytes: fn(T, &mut Vec<u8>), take: &mut dyn FnMut(&[u8])) {
-    let mut row_bytes = Vec::new();
+/// The bytes of each row, of `N` bytes a number.
+fn bytes_of_rows<T: Copy, const N: usize>(
+    numbers: &Array2<T>,
+    bytes: impl Fn(T) -> [u8; N],
+    take: &mut dyn FnMut(&[u8]),
+) {
+    let mut row_bytes = vec![[0; N]; numbers.ncols()];
     for row in numbers.rows() {
-        row_bytes.clear();
-        row.iter().for_each(|&number| bytes(number, &mut row_bytes));
-        take(&row_bytes);
+        row_bytes.iter_mut().zip(row).for_each(|(to, &number)| *to = bytes(number));
+        take(row_bytes.as_flattened());
     }
 }
 
@@ -321,5 +325,27 @@ impl Dataset {
             counts[class.index()] += 1;
         }
         counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_kept_in_place() {
+        let all = Inputs::Floats(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]);
+        assert_eq!(all.clone().keep(&[1, 3]), all.select(&[1, 3]));
+        assert_eq!(all.clone().keep(&[]).rows(), 0);
+        assert_eq!(Inputs::Bytes(array![[1, 2, 3]].reversed_axes()).keep(&[0, 2]), Inputs::Bytes(array![[1], [3]]));
+    }
+
+    #[test]
+    fn the_bytes_for_a_fingerprint_are_those_of_the_numbers_row_by_row() {
+        let mut bytes = Vec::new();
+        Inputs::Words(array![[1, 256], [2, 0]]).bytes(&mut |some| bytes.extend_from_slice(some));
+        assert_eq!(bytes, [1, 0, 0, 1, 2, 0, 0, 0]);
     }
 }

@@ -312,10 +312,12 @@ fn fit_floats(columns: &[Column], x: &Array2<f32>, notes: &mut Vec<String>) -> V
         notes.push(format!("{of}: {}{more}", constant[..constant.len().min(8)].join(", ")));
     }
     let code = |at: usize| {
-        let standard = match varies[at] {
-            true => Standard { mean: means[at] as f32, sd: ((squares[at] / n).sqrt() as f32).max(f32::MIN_POSITIVE) },
-            false if at == 0 && constant.len() == columns.len() => Standard { mean: first[at], sd: 1.0 },
-            false => return Code::Constant,
+        let standard = if varies[at] {
+            Standard { mean: means[at] as f32, sd: ((squares[at] / n).sqrt() as f32).max(f32::MIN_POSITIVE) }
+        } else if at == 0 && constant.len() == columns.len() {
+            Standard { mean: first[at], sd: 1.0 }
+        } else {
+            return Code::Constant;
         };
         Code::Numeric { fill: first[at], standard, missing: 0 }
     };

@@ -65,7 +65,13 @@ fn walk(maker: &Maker, only: Option<Class>) -> Result<(), Failure> {
 /// The mean codes of items, in the two directions in which they vary most.
 fn plot(maker: &Maker, args: &Manifold, only: Option<Class>) -> Result<(), Failure> {
     let from = args.from.clone().unwrap_or_else(|| PathBuf::from(&maker.asked.config.data.path));
-    let source = read::read(&from, &super::options(&maker.asked, &args.reading)?)?;
+    let mut options = super::options(&maker.asked, &args.reading)?;
+    if args.from.is_none() {
+        // the run's own data, with their own labels
+        let labels_from = maker.asked.config.data.labels_from.as_ref().map(PathBuf::from);
+        options.labels_from = options.labels_from.or(labels_from);
+    }
+    let source = read::read(&from, &options)?;
     let items = source.test.unwrap_or(source.train);
     let rows: Vec<usize> =
         (0..items.len()).filter(|&row| only.is_none() || items.labels[row] == only).take(args.number.get()).collect();

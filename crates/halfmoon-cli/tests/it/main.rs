@@ -4,6 +4,7 @@
 
 mod basics;
 mod curve;
+mod embeddings;
 mod labels;
 mod making;
 mod pictures;

@@ -7,10 +7,14 @@
 //! | `id` | the items' names |
 //! | the label column | labels |
 //!
+//! Files are packed by Snappy, Zstandard or gzip, or not at all. A folder's files are read as one; those whose names begin
+//! with `test` or `val` are splits of their own.
+//!
 //! Where embeddings are the only inputs they stay `f32`, row by row, and are never held twice.
 
 mod column;
 mod file;
+mod pages;
 #[cfg(test)]
 mod tests;
 

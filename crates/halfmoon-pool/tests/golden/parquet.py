@@ -1,4 +1,4 @@
-"""Writes embeddings.parquet: every kind of column that the reader knows, as pyarrow stores it.
+"""Writes embeddings.parquet, zstd.parquet and gzip.parquet: every kind of column that the reader knows, as pyarrow stores it.
 
     python -m venv /tmp/golden && /tmp/golden/bin/pip install pyarrow && /tmp/golden/bin/python parquet.py
 
@@ -26,3 +26,7 @@ table = pa.table({
     "label": pa.array([None if i == 4 else ["dog", "cat"][i % 2] for i in range(ROWS)]).dictionary_encode(),
 })
 pq.write_table(table, "embeddings.parquet", row_group_size=5, compression="snappy")
+# the same in other packings: several pages a column, of both versions
+some = table.select(["id", "image", "text", "zone", "label"])
+pq.write_table(some, "zstd.parquet", compression="zstd", data_page_version="2.0", data_page_size=16, write_batch_size=2)
+pq.write_table(some, "gzip.parquet", compression="gzip", data_page_size=16, write_batch_size=2)

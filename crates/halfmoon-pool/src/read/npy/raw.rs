@@ -316,13 +316,14 @@ fn narrow(number: f64) -> f32 {
 
 /// IEEE 754 binary16: 1 sign bit, 5 of exponent, 10 of fraction.
 pub(in crate::read) fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
-    let fraction = f32::from(bits & 0x3ff);
-    sign * match bits >> 10 & 0x1f {
-        0 => fraction * 2_f32.powi(-24),
-        31 if fraction > 0.0 => f32::NAN,
-        31 => f32::INFINITY,
-        exponent => (1024.0 + fraction) * 2_f32.powi(i32::from(exponent) - 25),
+    let sign = u32::from(bits & 0x8000) << 16;
+    let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
+    match exponent {
+        // below the smallest normal number: a multiple of 2⁻²⁴
+        0 => f32::from_bits(sign | (fraction as f32 / 16_777_216.0).to_bits()),
+        31 => f32::from_bits(sign | 0xff << 23 | fraction << 13),
+        // the exponent of binary32 counts from −127, this one from −15
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
     }
 }
 

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::{Compression, ConvertedType, LogicalType, Type as Physical};
+use parquet::column::page::PageReader;
+use parquet::errors::ParquetError;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::{SerializedFileReader, SerializedPageReader};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
 
 use super::column::{ColumnRows, Values};
-use crate::error::{Error, Place, Result, did_you_mean};
+use super::pages::{Codec, Pages};
+use crate::error::{Error, Place, did_you_mean};
 use crate::read::CHUNK;
 use crate::read::caught::caught;
 
@@ -68,7 +71,7 @@ impl Batch<'_> {
 }
 
 impl Files {
-    pub(super) fn open(paths: &[PathBuf]) -> Result<Files> {
+    pub(super) fn open(paths: &[PathBuf]) -> crate::Result<Files> {
         let mut all: Option<Files> = None;
         for path in paths {
             let reader = open(path)?;
@@ -100,7 +103,7 @@ impl Files {
         &self.parts[0].0
     }
 
-    fn same_columns(&self, path: &Path, columns: &[FileColumn]) -> Result<()> {
+    fn same_columns(&self, path: &Path, columns: &[FileColumn]) -> crate::Result<()> {
         let hint = format!("all files of a folder must have the columns of the first, {}", self.first().display());
         for column in &self.columns {
             let Some(other) = columns.iter().find(|other| other.name == column.name) else {
@@ -118,7 +121,11 @@ impl Files {
     }
 
     /// Passes the rows of these columns on, at most [`CHUNK`] at a time.
-    pub(super) fn each_batch(&self, wanted: &[usize], take: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()> {
+    pub(super) fn each_batch(
+        &self,
+        wanted: &[usize],
+        take: &mut dyn FnMut(Batch) -> crate::Result<()>,
+    ) -> crate::Result<()> {
         let mut before = 0;
         for (path, promised) in &self.parts {
             let reader = open(path)?;
@@ -127,7 +134,7 @@ impl Files {
                 let mut columns = wanted
                     .iter()
                     .map(|&at| self.column_rows(path, &reader, group, &self.columns[at]))
-                    .collect::<Result<Vec<_>>>()?;
+                    .collect::<crate::Result<Vec<_>>>()?;
                 let rows = usize::try_from(reader.metadata().row_group(group).num_rows()).unwrap_or(0);
                 let mut values: Vec<Values> = columns.iter().map(ColumnRows::empty).collect();
                 let mut done = 0;
@@ -161,21 +168,26 @@ impl Files {
         reader: &SerializedFileReader<File>,
         group: usize,
         column: &FileColumn,
-    ) -> Result<ColumnRows> {
+    ) -> crate::Result<ColumnRows> {
         let metadata = reader.metadata().row_group(group);
         if column.leaf >= metadata.num_columns() {
             return Err(damaged(path, "its row groups have fewer columns than its schema"));
         }
         let chunk = metadata.column(column.leaf);
-        if !matches!(chunk.compression(), Compression::UNCOMPRESSED | Compression::SNAPPY) {
-            let codec = chunk.compression().to_string();
-            let codec = codec.split('(').next().unwrap_or_default().to_owned();
-            return Err(Error::data(
-                Place::from(path).column(column.name.clone()),
-                format!("is compressed by {codec}, which is not read"),
-                "write the file with the compression `snappy`, or with none",
-            ));
-        }
+        let codec = match chunk.compression() {
+            Compression::UNCOMPRESSED | Compression::SNAPPY => None,
+            Compression::ZSTD(_) => Some(Codec::Zstd),
+            Compression::GZIP(_) => Some(Codec::Gzip),
+            other => {
+                let name = other.to_string();
+                let name = name.split('(').next().unwrap_or_default().to_owned();
+                return Err(Error::data(
+                    Place::from(path).column(column.name.clone()),
+                    format!("is compressed by {name}, which is not read"),
+                    "write the file with the compression `zstd` or `snappy`",
+                ));
+            }
+        };
         let rows = usize::try_from(metadata.num_rows()).unwrap_or(0);
         caught(|| {
             let file = File::open(path).map_err(|error| error.to_string())?;
@@ -184,9 +196,14 @@ impl Files {
             if end.is_none_or(|end| file.metadata().is_ok_and(|file| end > file.len())) {
                 return Err("a column ends after the end of the file: was it cut off?".to_owned());
             }
-            let pages =
-                SerializedPageReader::new(Arc::new(file), chunk, rows, None).map_err(|error| error.to_string())?;
-            ColumnRows::new(&chunk.column_descr_ptr(), Box::new(pages), column.kind)
+            let values = u64::try_from(chunk.num_values()).unwrap_or(0);
+            let pages: Result<Box<dyn PageReader>, ParquetError> = match codec {
+                Some(codec) => Pages::new(file, start, length, values, codec).map(|pages| Box::new(pages) as Box<_>),
+                None => {
+                    SerializedPageReader::new(Arc::new(file), chunk, rows, None).map(|pages| Box::new(pages) as Box<_>)
+                }
+            };
+            ColumnRows::new(&chunk.column_descr_ptr(), pages.map_err(|error| error.to_string())?, column.kind)
         })
         .map_err(|problem| damaged(path, &problem))
     }
@@ -208,7 +225,7 @@ fn damaged(path: &Path, problem: &str) -> Error {
     Error::data(path, format!("is damaged: {problem}"), DAMAGED)
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<File>> {
+fn open(path: &Path) -> crate::Result<SerializedFileReader<File>> {
     let failed = |error| Error::io(path, error);
     let mut file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
