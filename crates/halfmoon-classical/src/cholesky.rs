@@ -47,3 +47,22 @@ impl Cholesky {
         -self.factor.diag().iter().map(|pivot| pivot.ln()).sum::<f64>() - 0.5 * self.factor.nrows() as f64 * TAU.ln()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array, arr2};
+
+    use super::*;
+
+    #[test]
+    fn whitened_rows_have_no_covariance_left_and_the_volume_is_that_of_the_determinant() {
+        let covariance = arr2(&[[4.0, 1.0, 0.5], [1.0, 2.0, -0.3], [0.5, -0.3, 1.0]]);
+        let factored = Cholesky::of(&covariance);
+        let white = factored.whiten().t().dot(&covariance).dot(&factored.whiten());
+        assert!((&white - &Array::eye(3)).iter().all(|difference: &f64| difference.abs() < 1e-12), "{white}");
+        // By the rule of Sarrus.
+        let determinant: f64 = 8.0 - 0.15 - 0.15 - 0.5 - 0.36 - 1.0;
+        let expected = -0.5 * (determinant.ln() + 3.0 * TAU.ln());
+        assert!((factored.log_volume() - expected).abs() < 1e-12);
+    }
+}

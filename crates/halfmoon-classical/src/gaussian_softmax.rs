@@ -435,3 +435,142 @@ fn log_sum_exp(logits: impl Iterator<Item = f32> + Clone) -> f32 {
 fn in_order<T: Send>(parts: impl IndexedParallelIterator<Item = T>, zero: T, add: impl Fn(T, T) -> T) -> T {
     parts.collect::<Vec<T>>().into_iter().fold(zero, add)
 }
+
+#[cfg(test)]
+mod tests {
+    use halfmoon_pool::Class;
+    use ndarray::{arr1, arr2};
+    use rand::RngExt;
+
+    use super::*;
+    use crate::testing::all_labels;
+
+    /// The numbers of check A9: three Gaussians with one covariance.
+    fn known() -> Mixture {
+        Mixture {
+            log_prior: arr1(&[0.5, 0.3, 0.2]).mapv_into(f64::ln),
+            means: arr2(&[[1.0, 0.0], [-1.0, 0.5], [0.0, -2.0]]),
+            covariance: Cholesky::of(&arr2(&[[1.0, 0.3], [0.3, 0.5]])),
+        }
+    }
+
+    #[test]
+    fn weights_and_biases_are_those_of_the_class_gaussians() {
+        let Layer { weight, bias } = known().layer();
+        let expected = arr2(&[[1.219_512, -1.585_366, 1.463_415], [-0.731_707, 1.951_220, -4.878_049]]);
+        assert!(weight.iter().zip(&expected).all(|(w, expected)| (f64::from(*w) - expected).abs() < 1e-5), "{weight}");
+        let expected = [-1.302_903_278_1, -2.484_460_609_2, -6.487_486_692_9];
+        assert!(bias.iter().zip(&expected).all(|(b, expected)| (b - expected).abs() < 1e-9), "{bias}");
+    }
+
+    #[test]
+    fn a_rows_density_and_posterior_are_those_of_the_mixture() {
+        let Layer { weight, bias } = known().layer();
+        let covariance = known().covariance;
+        let fitted = FittedGaussianSoftmax {
+            centre: Array1::zeros(2),
+            weight,
+            bias: bias.mapv(narrow),
+            whiten: covariance.whiten().mapv(narrow),
+            log_volume: Array1::from_elem(1, narrow(covariance.log_volume())),
+            seen: Seen::from_arrays(&Arrays::from([("labels".to_owned(), Array1::from_elem(3, 1.0).into_dyn())]), 3)
+                .expect("three classes with labels"),
+        };
+        let x = arr2(&[[0.4_f32, -0.6]]);
+        let density = fitted.log_density(x.view()).expect("it has a density")[0];
+        assert!((density + 2.390_226).abs() < 1e-5, "{density}");
+        for (p, expected) in fitted.probs(x.view()).iter().zip([0.913_820, 0.018_254, 0.067_926]) {
+            assert!((p - expected).abs() < 1e-5, "{p}");
+        }
+        assert_eq!(FittedGaussianSoftmax::from_arrays(&fitted.clone().into_arrays()), Ok(fitted));
+    }
+
+    fn fit(settings: &GaussianSoftmax, x: &Array2<f32>, labels: &[Option<Class>]) -> FittedGaussianSoftmax {
+        let classes = 1 + labels.iter().flatten().map(|class| class.index()).max().expect("some label");
+        let rows = Rows { x: x.view(), labels, classes, seed: 1 };
+        settings.fit(&rows, &mut |_| true).expect("not told to stop")
+    }
+
+    #[test]
+    fn with_every_label_it_is_linear_discriminant_analysis() {
+        // Means 0 and 4, variance 1 around them, as many of each: at 2 both classes are as likely, p(2) = 𝒩(2; 0, 1).
+        let x = arr2(&[[-1.0_f32], [1.0], [3.0], [5.0]]);
+        let fitted = fit(&GaussianSoftmax::default(), &x, &all_labels(&[0, 0, 1, 1]));
+        let at = arr2(&[[2.0_f32], [0.0]]);
+        let probs = fitted.probs(at.view());
+        assert!((probs[[0, 0]] - 0.5).abs() < 1e-5, "{probs}");
+        assert!((probs[[1, 1]] - 1.0 / (1.0 + 8.0_f32.exp())).abs() < 1e-5, "{probs}");
+        let density = fitted.log_density(at.view()).expect("it has a density")[0];
+        assert!((density + 0.5 * std::f32::consts::TAU.ln() + 2.0).abs() < 1e-5, "{density}");
+    }
+
+    /// Three clouds that are long in one direction, five labels each.
+    fn clouds() -> (Array2<f32>, Vec<u16>, Vec<Option<Class>>) {
+        let mut rng = ChaCha8Rng::seed_from_u64(11);
+        let normal = |rng: &mut ChaCha8Rng| (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0;
+        let truth: Vec<u16> = (0..2015).map(|row| row % 3).collect();
+        let mut x = Array2::zeros((truth.len(), 2));
+        for (mut row, &class) in x.rows_mut().into_iter().zip(&truth) {
+            let (along, across) = (4.0 * normal(&mut rng), 0.4 * normal(&mut rng));
+            row[0] = along + across;
+            row[1] = along - across + 4.0 * f32::from(class);
+        }
+        let labels = truth.iter().enumerate().map(|(row, &class)| (row < 15).then_some(Class(class))).collect();
+        (x, truth, labels)
+    }
+
+    fn error(fitted: &FittedGaussianSoftmax, x: &Array2<f32>, truth: &[u16]) -> f64 {
+        let probs = fitted.probs(x.view());
+        let is_wrong = |(row, &class): (ArrayView1<f32>, &u16)| row.iter().any(|&p| p > row[usize::from(class)]);
+        probs.rows().into_iter().zip(truth).filter(|pair| is_wrong(*pair)).count() as f64 / truth.len() as f64
+    }
+
+    #[test]
+    fn unlabelled_rows_show_the_shape_of_the_classes() {
+        // Check A11: well-separated classes, five labels each, 2,000 rows without.
+        let (x, truth, labels) = clouds();
+        let all = fit(&GaussianSoftmax { shrinkage: 0.0, ..GaussianSoftmax::default() }, &x, &labels);
+        assert!(error(&all, &x, &truth) < 0.02, "{}", error(&all, &x, &truth));
+    }
+
+    #[test]
+    fn each_step_raises_the_likelihood() {
+        let (x, _, labels) = clouds();
+        let rows = Rows { x: x.view(), labels: &labels, classes: 3, seed: 1 };
+        let seen = Seen::new(&rows);
+        let labelled = Labelled::new(&rows, &seen);
+        let settings = GaussianSoftmax { shrinkage: 0.0, components: 2, ..GaussianSoftmax::default() };
+        let problem = Problem::new(&settings, &rows, &labelled, 3);
+        let mut mixture = problem.start(&labelled, 1);
+        let mut before = f64::NEG_INFINITY;
+        for _ in 0..20 {
+            let sums = problem.expect(&mixture.layer());
+            let value = problem.log_likelihood(&mixture, &sums) / problem.weight;
+            // A ten-thousandth of the covariance is that of a ball, which is no maximum.
+            assert!(value > before - 1e-4, "{value} after {before}");
+            before = value;
+            mixture = problem.maximise(&sums);
+        }
+    }
+
+    #[test]
+    fn a_prior_is_uniform_that_of_the_labels_or_that_of_all_rows() {
+        // 100 rows around 0 and 300 around 10; two labels of the first and one of the second.
+        let x =
+            Array2::from_shape_fn((400, 1), |(row, _)| (if row < 100 { 0.0 } else { 10.0 }) + (row % 7) as f32 / 7.0);
+        let label = |row: usize| match row {
+            0 | 1 => Some(Class(0)),
+            399 => Some(Class(1)),
+            _ => None,
+        };
+        let labels: Vec<_> = (0..400).map(label).collect();
+        for (prior, expected) in [(Prior::Uniform, 0.5), (Prior::Labelled, 2.0 / 3.0), (Prior::Estimate, 0.25)] {
+            let fitted = fit(&GaussianSoftmax { prior, ..GaussianSoftmax::default() }, &x, &labels);
+            // Half way between the means, x = centre + …, only π tells the classes apart.
+            let mean = |from: usize, to: usize| x.slice_axis(Axis(0), (from..to).into()).mean().expect("rows");
+            let half_way = arr2(&[[f32::midpoint(mean(0, 100), mean(100, 400))]]);
+            let p = fitted.probs(half_way.view())[[0, 0]];
+            assert!((p - expected).abs() < 0.02, "{prior:?}: {p}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use halfmoon_pool::Class;
 use ndarray::Array2;
 use serde::Deserialize;
 
-use crate::{Fitted, Kernel, Logistic, Method, Rows, Svm, Tsvm};
+use crate::{Fitted, GaussianSoftmax, Kernel, Logistic, Method, Prior, Rows, Svm, Tsvm};
 
 /// `tests/golden/svm.json`: see `make_svm.py` beside it.
 #[derive(Deserialize)]
@@ -122,7 +122,15 @@ fn tsvm_answers_whatever_the_rows() {
 }
 
 #[test]
+fn the_coupled_softmax_answers_whatever_the_rows() {
+    answers(&GaussianSoftmax::default());
+    answers(&GaussianSoftmax { components: 3, shrinkage: 0.0, prior: Prior::Uniform, ..GaussianSoftmax::default() });
+    answers(&GaussianSoftmax { unlabelled: 0.0, ..GaussianSoftmax::default() });
+}
+
+#[test]
 fn a_setting_that_makes_no_sense_is_named() {
+    assert!(GaussianSoftmax { shrinkage: 2.0, ..GaussianSoftmax::default() }.check().is_err());
     assert_eq!(Logistic { penalty: Some(0.0) }.check(), Err("`penalty` must be above 0".to_owned()));
     assert_eq!(Svm { c: f64::NAN, ..Svm::default() }.check(), Err("`c` must be above 0".to_owned()));
     assert_eq!(Svm { gamma: Some(-1.0), ..Svm::default() }.check(), Err("`gamma` must be above 0".to_owned()));
