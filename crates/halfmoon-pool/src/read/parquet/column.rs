@@ -213,9 +213,15 @@ impl Levels {
         self.definition.clear();
         self.repetition.clear();
         let mut values = Vec::new();
-        let (found, _, _) = reader
-            .read_records(rows, Some(&mut self.definition), Some(&mut self.repetition), &mut values)
-            .map_err(|error| error.to_string())?;
+        let (mut found, mut idle) = (0, 0);
+        // A page without a value, which pyarrow writes at times, ends a call early.
+        while found < rows && idle < 2 {
+            let (more, _, levels) = reader
+                .read_records(rows - found, Some(&mut self.definition), Some(&mut self.repetition), &mut values)
+                .map_err(|error| error.to_string())?;
+            found += more;
+            idle = if levels == 0 { idle + 1 } else { 0 };
+        }
         if found < rows { Err(format!("{rows} rows are promised here and {found} are there")) } else { Ok(values) }
     }
 

@@ -86,6 +86,10 @@ impl Pages {
             };
             if page.is_data_page() {
                 self.values.1 += u64::from(page.num_values());
+                // pyarrow writes such pages at times
+                if page.num_values() == 0 {
+                    continue;
+                }
             }
             return Ok(Some(page));
         }
