@@ -50,7 +50,7 @@ impl Cholesky {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array, arr2};
+    use ndarray::arr2;
 
     use super::*;
 
@@ -59,7 +59,7 @@ mod tests {
         let covariance = arr2(&[[4.0, 1.0, 0.5], [1.0, 2.0, -0.3], [0.5, -0.3, 1.0]]);
         let factored = Cholesky::of(&covariance);
         let white = factored.whiten().t().dot(&covariance).dot(&factored.whiten());
-        assert!((&white - &Array::eye(3)).iter().all(|difference: &f64| difference.abs() < 1e-12), "{white}");
+        assert!((&white - &Array2::<f64>::eye(3)).iter().all(|difference| difference.abs() < 1e-12), "{white}");
         // By the rule of Sarrus.
         let determinant: f64 = 8.0 - 0.15 - 0.15 - 0.5 - 0.36 - 1.0;
         let expected = -0.5 * (determinant.ln() + 3.0 * TAU.ln());

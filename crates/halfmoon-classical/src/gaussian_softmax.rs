@@ -190,7 +190,9 @@ impl<'a> Problem<'a> {
         let all = (0..x.nrows()).collect::<Vec<_>>();
         let sum = |part: &[usize]| {
             let mut sum = Array1::<f64>::zeros(d);
-            part.iter().for_each(|&row| sum.zip_mut_with(&x.row(row), |sum, &x| *sum += f64::from(x)));
+            for &row in part {
+                sum.zip_mut_with(&x.row(row), |sum, &x| *sum += f64::from(x));
+            }
             sum
         };
         let centre = in_order(all.par_chunks(BLOCK).map(sum), Array1::zeros(d), |a, b| a + b) / x.nrows().max(1) as f64;

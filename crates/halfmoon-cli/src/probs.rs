@@ -202,7 +202,7 @@ fn too_good(predictions: &Predictions) -> Option<String> {
 /// What the header has most of.
 fn delimiter(bytes: &[u8]) -> u8 {
     let header = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let count = |delimiter: &u8| header.iter().filter(|byte| *byte == delimiter).count();
+    let count = |delimiter: &u8| header.iter().map(|byte| usize::from(byte == delimiter)).sum::<usize>();
     // Of equal ones the last is taken.
     [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }
@@ -241,7 +241,7 @@ mod tests {
 
     #[track_caller]
     fn fails(text: &str, parts: &[&str]) {
-        let error = read(text).unwrap_err();
+        let error = read(text).expect_err("a mistake");
         let said = format!("{error}\n{}", error.hint().unwrap_or_default());
         for part in parts {
             assert!(said.contains(part), "`{part}` is not in\n{said}");
@@ -255,7 +255,7 @@ mod tests {
             "label;p(a);p_value;id;p(b)\na;0.75;7;x;0.25\n",
             "\u{feff}p_a\tp_b\tlabel\tid\n0.75\t0.25\ta\tx\n",
         ] {
-            let answered = read(text).unwrap();
+            let answered = read(text).expect("a table");
             assert_eq!(answered.items.schema.classes, ["a", "b"]);
             assert_eq!(answered.predictions.probs.row(0).to_vec(), [0.75, 0.25]);
             assert_eq!((answered.predictions.classes[0], answered.items.ids.get(0)), (Class(0), "x".into()));
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn rows_without_a_label_are_counted_and_the_others_keep_their_numbers() {
-        let answered = read("label,p_a,p_b\n,0.5,0.5\nb,0.25,0.75\nNaN,1,0\n").unwrap();
+        let answered = read("label,p_a,p_b\n,0.5,0.5\nb,0.25,0.75\nNaN,1,0\n").expect("a table");
         assert_eq!((answered.unlabelled, answered.items.len()), (2, 1));
         assert_eq!(answered.items.ids.get(0), "2");
     }
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_row_is_brought_to_sum_to_one() {
-        let answered = read("label,p_a,p_b\na,0.5,0.5008\n").unwrap();
+        let answered = read("label,p_a,p_b\na,0.5,0.5008\n").expect("a table");
         assert!((answered.predictions.probs.sum() - 1.0).abs() < 1e-6);
     }
 
@@ -303,6 +303,6 @@ mod tests {
             &["the answer itself", "--label"],
         );
         let text = format!("label,p_a,p_b\n{}", "a,0.9,0.1\n".repeat(30));
-        assert!(read(&text).unwrap().notes.iter().any(|note| note.contains("are these the true classes")));
+        assert!(read(&text).expect("a table").notes.iter().any(|note| note.contains("are these the true classes")));
     }
 }

@@ -43,6 +43,7 @@ pub fn rows_to_compare(is_labelled: impl Iterator<Item = bool>, seed: u64) -> Op
 /// The share of random assignments of the labels under which labelled and unlabelled rows are as far apart as they are, the given
 /// assignment counted in: 1/1000 at the least. The first `labelled` of the rows `[n, d]` are the labelled ones; columns are
 /// brought to unit variance first. The same seed gives the same answer.
+#[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
 pub fn p_value(rows: ArrayView2<f32>, labelled: usize, seed: u64) -> f64 {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let distances = distances(&standardised(rows.to_owned()));

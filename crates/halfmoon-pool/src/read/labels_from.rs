@@ -118,7 +118,7 @@ fn way(table: &LabelTable, items: Items) -> Result<Way> {
             // Other ids than positions, where the items have no names: nothing but the order is left.
             let is_foreign = |index: &Index| ids.cells.iter().all(|cell| index.find(cell).is_none());
             let has_zero = matches!(index, Index::Positions(_)) && ids.cells.iter().any(|cell| cell == "0");
-            !has_zero && !(rows == items.count && is_foreign(&index))
+            !(has_zero || rows == items.count && is_foreign(&index))
         } else {
             ids.cells.iter().all(|cell| index.find(cell).is_some() && seen.insert(cell.as_str()))
         };

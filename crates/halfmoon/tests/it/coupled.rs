@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Tensor};
 use halfmoon::model::{Classifier, LogDensity, ModelConfig};
-use halfmoon::models::{GcVaeConfig, SoftmaxAt, Vae};
+use halfmoon::models::{GcVae, GcVaeConfig, SoftmaxAt, Vae};
 use halfmoon::nets::{GaussianSoftmax, Hidden};
 use halfmoon::noise::Noise;
 use halfmoon_pool::encode::Layout;
@@ -72,6 +72,12 @@ fn rows() -> Tensor<2> {
     matrix([[0.3, -1.0, 0.8], [-1.2, 0.4, 0.1]], &device())
 }
 
+/// In f64.
+fn model(config: &GcVaeConfig) -> GcVae {
+    let model = config.init(&columns(3), 3, &mut Noise::new(2, 0, &device()));
+    with_parameters(model, |_, numbers| numbers)
+}
+
 fn noise() -> Noise {
     Noise::new(5, 1, &device()).with_dtype(DType::F64)
 }
@@ -80,7 +86,7 @@ fn noise() -> Noise {
 fn the_labelled_bound_is_the_unlabelled_one_and_the_log_posterior() {
     for softmax_at in [SoftmaxAt::Mean, SoftmaxAt::Sample] {
         let config = GcVaeConfig { hidden: vec![7], latent: 2, style: 2, softmax_at, ..GcVaeConfig::default() };
-        let model = config.init(&columns(3), 3, &mut noise());
+        let model = model(&config);
         let total: Vec<f64> = (0..3)
             .map(|class| numbers(&model.elbo_xy(&rows(), &[class, class].into(), &mut noise())))
             .fold(vec![0.0; 2], |sum, elbo| sum.iter().zip(elbo).map(|(sum, elbo)| sum + elbo.exp()).collect());
@@ -96,7 +102,7 @@ fn no_mean_makes_a_tighter_bound_than_the_softmax_at_a_sample_on_average() {
     let config =
         |softmax_at| GcVaeConfig { hidden: vec![7], latent: 2, style: 1, softmax_at, ..GcVaeConfig::default() };
     let mean_bound = |softmax_at| {
-        let model = config(softmax_at).init(&columns(3), 3, &mut noise());
+        let model = model(&config(softmax_at));
         let draws = (0..2000).map(|step| {
             let noise = &mut Noise::new(9, step, &device()).with_dtype(DType::F64);
             numbers(&model.elbo_x(&rows(), noise)).iter().sum::<f64>()
@@ -110,10 +116,10 @@ fn no_mean_makes_a_tighter_bound_than_the_softmax_at_a_sample_on_average() {
 #[test]
 fn with_all_means_at_zero_it_is_a_plain_autoencoder() {
     let config = GcVaeConfig { hidden: vec![7], latent: 2, style: 2, radius: 0.0, ..GcVaeConfig::default() };
-    let model = config.init(&columns(3), 3, &mut noise());
+    let model = model(&config);
     let hidden = Hidden { widths: &config.hidden, activation: config.activation, norm: config.norm };
     let parameters = crate::support::parameters(&model);
-    let plain = with_parameters(Vae::new(&columns(3), &hidden, 4, 0, &mut noise()), |name, _| {
+    let plain = with_parameters(Vae::new(&columns(3), &hidden, 4, 0, &mut Noise::new(2, 0, &device())), |name, _| {
         parameters[&name.replace("q_z", "q_h")].clone()
     });
     let bound = numbers(&model.log_density(&rows(), &mut noise()));

@@ -59,7 +59,7 @@ fn labels_of(origin: &Origin, options: &Options) -> Result<LabelTable> {
             Error::data(origin.name.as_path(), format!("has no column `{label}`"), layout.guess(label))
         })?,
         (None, [_]) => 0,
-        (None, [_, _]) => layout.usual_label().unwrap_or(if id == Some(1) { 0 } else { 1 }),
+        (None, [_, _]) => layout.usual_label().unwrap_or(usize::from(id != Some(1))),
         (None, _) => layout.usual_label().ok_or_else(|| {
             Error::data(
                 origin.name.as_path(),

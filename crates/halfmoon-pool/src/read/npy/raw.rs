@@ -289,7 +289,9 @@ pub(super) fn numbers(raw: &mut Raw) -> Result<Numbers> {
     Ok(match raw.kind {
         Kind::Bool => {
             let mut bytes = raw.bytes()?;
-            bytes.iter_mut().for_each(|byte| *byte = u8::from(*byte != 0));
+            for byte in &mut bytes {
+                *byte = u8::from(*byte != 0);
+            }
             Numbers::Bytes(bytes)
         }
         Kind::U8 => Numbers::Bytes(raw.bytes()?),

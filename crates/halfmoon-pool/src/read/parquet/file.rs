@@ -133,7 +133,7 @@ impl Files {
             for group in 0..reader.metadata().num_row_groups() {
                 let mut columns = wanted
                     .iter()
-                    .map(|&at| self.column_rows(path, &reader, group, &self.columns[at]))
+                    .map(|&at| Self::column_rows(path, &reader, group, &self.columns[at]))
                     .collect::<crate::Result<Vec<_>>>()?;
                 let rows = usize::try_from(reader.metadata().row_group(group).num_rows()).unwrap_or(0);
                 let mut values: Vec<Values> = columns.iter().map(ColumnRows::empty).collect();
@@ -163,7 +163,6 @@ impl Files {
     }
 
     fn column_rows(
-        &self,
         path: &Path,
         reader: &SerializedFileReader<File>,
         group: usize,

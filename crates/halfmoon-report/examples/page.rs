@@ -1,7 +1,7 @@
 //! A page to look at: the built-in digits, told apart by the nearest mean of 100 labelled ones.
 //!
 //! ```text
-//! cargo run -p halfmoon-report --example look -- report.html [DATA]
+//! cargo run -p halfmoon-report --example page -- report.html [DATA]
 //! ```
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "an example talks, and stops at the first trouble")]
@@ -94,7 +94,7 @@ fn main() {
             names: test.schema.classes.clone(),
         }),
         data: Some(Found { notes: source.notes, left_out: vec![("a/broken.png".into(), "holds no picture".into())] }),
-        commands: vec!["cargo run -p halfmoon-report --example look".into()],
+        commands: vec!["cargo run -p halfmoon-report --example page".into()],
         citations: vec![
             "@misc{key,\n  title = {A title},\n  author = {Somebody, A.},\n  year = {2001},\n  doi = {10.1/2},\n}"
                 .into(),
