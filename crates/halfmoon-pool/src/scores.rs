@@ -11,7 +11,7 @@ pub struct Scores {
     pub log_probs: Array3<f32>,
     /// log p(x), a bound on it, or it up to a constant: `[item]`. Compare only within one model.
     pub log_density: Option<Array1<f32>>,
-    /// E(x) = −ln Σ_y e^{f(x)[y]} of the logits f, averaged over draws: `[item]`. `None` where there are no logits.
+    /// E(x) = −ln Σ_y exp f_y(x) of the logits f, averaged over draws: `[item]`. `None` where there are no logits.
     pub energy: Option<Array1<f32>>,
     /// What the answer is made from, the last hidden layer or a code: `[item, h]`. `None` where there is nothing such.
     pub codes: Option<Array2<f32>>,

@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn a_command_can_be_typed_again_as_it_is_shown() {
         let shown = ["report", "my run", "it's", "", "a=b", "$HOME"].map(|text| quoted(&OsString::from(text)));
-        assert_eq!(shown, ["report", "'my run'", "'it'\''s'", "''", "a=b", "'$HOME'"]);
+        assert_eq!(shown, ["report", "'my run'", "'it'\\''s'", "''", "a=b", "'$HOME'"]);
     }
 
     #[test]

@@ -168,7 +168,8 @@ fn the_number_of_threads_changes_nothing_but_rounding() {
         };
         let (one, two) = (trace(1), trace(2));
         for (step, (one, two)) in one.iter().zip(&two).enumerate() {
-            assert!((one - two).abs() <= 1e-4 * one.abs(), "{} step {step}: {one} and {two}", entry.name);
+            // Of a loss near 0 what is left is the rounding of the terms that it is a difference of.
+            assert!((one - two).abs() <= 1e-4 * one.abs().max(1.0), "{} step {step}: {one} and {two}", entry.name);
         }
     });
 }
@@ -182,7 +183,8 @@ fn kernels_change_nothing_but_rounding_in_a_hundred_steps() {
         let trace = || fit(entry, &settings, dataset, 1).2.totals;
         let (by_kernels, by_engine) = (trace(), without_kernels(trace));
         for (step, (one, two)) in by_kernels.iter().zip(&by_engine).enumerate() {
-            assert!((one - two).abs() <= 1e-4 * one.abs(), "{} step {step}: {one} and {two}", entry.name);
+            // Of a loss near 0 what is left is the rounding of the terms that it is a difference of.
+            assert!((one - two).abs() <= 1e-4 * one.abs().max(1.0), "{} step {step}: {one} and {two}", entry.name);
         }
     });
 }
