@@ -172,8 +172,9 @@ struct Layer {
 
 impl Mixture {
     fn layer(&self) -> Layer {
-        let whitened = self.means.dot(&self.covariance.whiten()); // μ L⁻ᵀ
-        let weight = whitened.dot(&self.covariance.whiten().t()); // μ Σ⁻¹
+        let whiten = self.covariance.whiten();
+        let whitened = self.means.dot(&whiten); // μ L⁻ᵀ
+        let weight = whitened.dot(&whiten.t()); // μ Σ⁻¹
         let bias = &self.log_prior - &(whitened.map_axis(Axis(1), |row| row.dot(&row)) * 0.5);
         Layer { weight: weight.t().mapv(narrow), bias }
     }
@@ -300,9 +301,10 @@ impl<'a> Problem<'a> {
     fn expect(&self, layer: &Layer) -> Sums {
         let k = layer.bias.len();
         let all: Vec<usize> = (0..self.x.nrows()).collect();
+        let weight = layer.weight.mapv(f64::from);
         let one = |part: &[usize]| {
             let block = self.block(part);
-            let mut logits = block.dot(&layer.weight.mapv(f64::from));
+            let mut logits = block.dot(&weight);
             logits += &layer.bias;
             let mut log_sum = 0.0;
             for (mut logits, &row) in logits.rows_mut().into_iter().zip(part) {

@@ -85,7 +85,7 @@ pub(crate) fn in_order(texts: &mut [&str]) {
 }
 
 /// `9,988`: a count as people read it.
-pub(crate) fn grouped(count: usize) -> String {
+pub fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+pub(crate) use halfmoon_pool::labels::grouped as count;
+
 /// As HTML and XML take it, in an element and in an attribute. XML has no control characters but tab and line break.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -75,19 +77,6 @@ pub(crate) fn probability(p: f64) -> String {
         "0.000" if p > 0.0 => "under 0.001".into(),
         _ => plain,
     }
-}
-
-/// `10,000`.
-pub(crate) fn count(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// `1 item`, `10,000 items`.

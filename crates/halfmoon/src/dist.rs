@@ -130,9 +130,9 @@ impl Categorical {
 
     /// KL(q̄ ‖ uniform) of the mean q̄ of all rows: `[1]`. 0 where the classes are equally frequent.
     pub fn imbalance(&self) -> Tensor<1> {
-        let uniform = -(self.logits.dims()[1] as f64).ln();
-        let mean = self.log_probs().exp().mean_dim(0); // [1, c]
-        row_sum(mean.clone() * (mean.clamp_min(1e-30).log() - uniform))
+        let classes = self.logits.dims()[1];
+        let place = (&self.logits.device(), self.logits.dtype());
+        self.imbalance_beside(Tensor::full([1, classes], -(classes as f64).ln(), place))
     }
 
     /// KL(q̄ ‖ p) of the mean q̄ of all rows, for ln p `[1, c]`: `[1]`.

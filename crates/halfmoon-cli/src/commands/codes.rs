@@ -23,12 +23,13 @@ pub(crate) fn run(args: &Codes) -> Result<(), Failure> {
     for problem in &source.problems {
         progress.note(&format!("left out: {}: {}", problem.place, problem.reason));
     }
-    run::make_folder(&args.output)?;
     let mut out = std::io::stdout().lock();
     let splits = [("train", Some(source.train)), ("val", source.validation), ("test", source.test)];
     for (split, items) in splits {
         let Some(items) = items else { continue };
         let (codes, width) = codes(&asked, &items)?;
+        // A model without codes leaves no trace.
+        run::make_folder(&args.output)?;
         let path = args.output.join(format!("x_{split}.npy"));
         run::write_aside(&path, &npy("<f4", &[items.len(), width], &codes))?;
         writeln!(out, "{}", path.display())?;
