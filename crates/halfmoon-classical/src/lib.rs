@@ -22,7 +22,7 @@ use ndarray::{Array1, Array2, ArrayD, ArrayView2};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use gaussian_softmax::{FittedGaussianSoftmax, GaussianSoftmax, Prior};
+pub use gaussian_softmax::{FittedGaussianSoftmax, GaussianSoftmax, Prior, Start};
 pub use graph::{Graph, Similarity};
 pub use knn::{FittedKnn, Knn, Neighbours, nearest};
 pub use logistic::{FittedLogistic, Logistic};

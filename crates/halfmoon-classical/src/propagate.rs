@@ -10,6 +10,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "a view is a reference")]
 
+use halfmoon_pool::Class;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -111,6 +112,25 @@ impl Method for LabelSpreading {
 
     fn fit(&self, rows: &Rows, go_on: GoOn) -> Option<FittedGraph> {
         fit(self.k, self.similarity, rows, go_on, |graph, labels, go_on| spread(graph, labels, self.spread, go_on))
+    }
+}
+
+impl LabelSpreading {
+    /// The likeliest class of each row that some label reaches; a label that is given stays. `None` if it was told to stop.
+    pub(crate) fn classes(&self, rows: &Rows, go_on: GoOn) -> Option<Vec<Option<Class>>> {
+        let mut reached = Vec::new();
+        let graph = fit(self.k, self.similarity, rows, go_on, |graph, labels, go_on| {
+            reached.clone_from(&labels.reached);
+            spread(graph, labels, self.spread, go_on)
+        })?;
+        let likeliest = |soft: ArrayView1<f32>| (0..soft.len()).max_by(|&a, &b| soft[a].total_cmp(&soft[b]));
+        let class = |class: usize| Class(u16::try_from(class).expect("a class is a u16"));
+        let found = graph.soft.rows().into_iter().zip(reached).zip(rows.labels);
+        Some(
+            found
+                .map(|((soft, reached), label)| label.or_else(|| likeliest(soft).filter(|_| reached).map(class)))
+                .collect(),
+        )
     }
 }
 
@@ -403,7 +423,6 @@ impl Fitted for FittedGraph {
 
 #[cfg(test)]
 mod tests {
-    use halfmoon_pool::Class;
     use ndarray::array;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;

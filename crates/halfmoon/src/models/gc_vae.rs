@@ -107,7 +107,7 @@ impl ModelConfig for GcVaeConfig {
 
     fn plan() -> Plan {
         Plan {
-            steps: 20_000,
+            steps: 60_000,
             rate: 3e-3,
             decay: Decay::Linear,
             labelled_rows: 20,

@@ -1,13 +1,22 @@
 //! The Gaussian-coupled softmax: checks A9 and A11 of the reference.
 
+use std::path::Path;
+
 use burn::tensor::{DType, Tensor};
+use halfmoon::fit::Entry;
 use halfmoon::model::{Classifier, LogDensity, ModelConfig};
-use halfmoon::models::{GcVae, GcVaeConfig, SoftmaxAt, Vae};
+use halfmoon::models::{GcVae, GcVaeConfig, MODELS, SoftmaxAt, Vae};
 use halfmoon::nets::{GaussianSoftmax, Hidden};
 use halfmoon::noise::Noise;
+use halfmoon_pool::dataset::{Class, Column, ColumnKind, Dataset, Features, Ids, Inputs, Schema};
 use halfmoon_pool::encode::Layout;
+use halfmoon_pool::{read, split};
+use ndarray::{Array2, Axis};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 
-use crate::support::{assert_close, device, matrix, numbers, with_parameters};
+use crate::support::{accuracy, assert_close, device, fit, matrix, numbers, settings, with_parameters};
 
 /// L⁻¹ of Σ = L Lᵀ = [[1, 0.3], [0.3, 0.5]], for rows from the right.
 fn whitening() -> Tensor<2> {
@@ -128,4 +137,64 @@ fn with_all_means_at_zero_it_is_a_plain_autoencoder() {
     }
     let logits = numbers(&model.classify(&rows()));
     assert!(logits.iter().all(|logit| (logit - logits[0]).abs() < 1e-9), "{logits:?}");
+}
+
+/// `gc_vae` as far as A11 needs it.
+fn gc_vae() -> &'static Entry {
+    MODELS.iter().find(|entry| entry.name == "gc_vae").unwrap()
+}
+
+/// Three Gaussians in the plane, five standard deviations apart, the first five points of each labelled.
+fn three_gaussians(points: usize) -> Dataset {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let centres = [[0.0_f32, 0.0], [5.0, 0.0], [2.5, 4.33]];
+    let inputs = Array2::from_shape_fn((3 * points, 2), |(row, axis)| {
+        centres[row % 3][axis] + rng.sample::<f32, _>(StandardNormal)
+    });
+    let column = |name: &str| Column { name: name.into(), kind: ColumnKind::Numeric };
+    Dataset {
+        schema: Schema {
+            classes: vec!["a".into(), "b".into(), "c".into()],
+            features: Features::Columns(vec![column("x"), column("y")]),
+        },
+        inputs: Inputs::Floats(inputs),
+        labels: (0..3 * points).map(|row| (row < 15).then_some(Class((row % 3) as u16))).collect(),
+        ids: Ids::first(3 * points),
+    }
+}
+
+#[test]
+fn five_labels_a_cloud_and_the_other_points_are_enough_for_three_clouds() {
+    let mut clouds = three_gaussians(672);
+    let small = settings(gc_vae(), &["latent=2", "style=0", "hidden=[50]", "train.steps=1000"]);
+    let (predictor, encoding, _) = fit(gc_vae(), &small, &clouds, 1);
+    clouds.labels = (0..clouds.len()).map(|row| Some(Class((row % 3) as u16))).collect();
+    // Who knows the clouds errs in about one in a hundred.
+    let error = 1.0 - accuracy(&*predictor, &encoding, &clouds);
+    assert!(error < 0.02, "{error}");
+}
+
+#[test]
+fn a_hundred_labelled_digits_are_learnt_to_the_last_and_the_code_is_used() {
+    let data = read::read(Path::new("digits"), &read::Options::default()).unwrap().train;
+    let mut kept = data.clone();
+    split::keep_labels(&mut kept.labels, &data.schema.classes, 100, 1).unwrap();
+    let labelled = kept.select(&kept.labelled());
+    let short = settings(gc_vae(), &["hidden=[100]", "train.steps=1000"]);
+    let (predictor, encoding, _) = fit(gc_vae(), &short, &labelled, 1);
+    assert!((accuracy(&*predictor, &encoding, &labelled) - 1.0).abs() < 1e-12);
+
+    // Beside its class's Gaussian, a coordinate of the code costs at least half the variance of its mean within the class: in
+    // coordinates that say nothing of x that is nought.
+    let (predictor, encoding, _) = fit(gc_vae(), &short, &kept, 1);
+    let mut costs = vec![0.0; GcVaeConfig::default().latent];
+    for class in 0..10 {
+        let rows: Vec<usize> = (0..data.len()).filter(|&row| data.labels[row] == Some(Class(class))).collect();
+        let codes = predictor.codes(encoding.encode(&data.inputs, &rows).view()).unwrap();
+        for (cost, variance) in costs.iter_mut().zip(codes.var_axis(Axis(0), 0.0)) {
+            *cost += f64::from(variance) / 2.0 / 10.0;
+        }
+    }
+    let used = costs.iter().filter(|&&nats| nats > 0.01).count();
+    assert!(used >= 10, "{costs:?}");
 }
