@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::dist::Categorical;
 use crate::nets::Given;
 use crate::noise::Noise;
-use crate::ops::{Index, index_tensor, pick};
+use crate::ops::{Index, one_hot, pick};
 use crate::pairs::Pairs;
 
 /// How an expectation under q(y | x) is made.
@@ -253,9 +253,4 @@ fn top_and_one(q_y: &Categorical, noise: &mut Noise) -> Vec<TopAndOne> {
         TopAndOne { top, top_weight: 1.0 - other_weight, other, other_weight }
     };
     probs(q_y).chunks(classes).zip(draws).map(of_row).collect()
-}
-
-/// Rows of zeros with a 1 at each class: `[n, classes]`, on the device and in the precision of `like`.
-fn one_hot(y: &Index, classes: usize, like: &Tensor<2>) -> Tensor<2> {
-    Tensor::<2>::eye(classes, &like.device()).cast(like.dtype()).select(0, index_tensor(y, &like.device()))
 }

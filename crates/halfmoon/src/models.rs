@@ -21,6 +21,7 @@ mod cae;
 mod classical;
 mod gc_head;
 mod gc_vae;
+mod jem;
 mod label_propagation;
 mod label_spreading;
 mod ladder;
@@ -42,6 +43,7 @@ pub use batch_norm::{Moments, Path};
 pub use cae::{Cae, CaeConfig};
 pub use gc_head::GcHead;
 pub use gc_vae::{GcVae, GcVaeConfig, SoftmaxAt};
+pub use jem::{EnergyHead, Gap, Jem, JemConfig};
 pub use ladder::{Denoiser, Ladder, LadderConfig};
 pub use m1::{Head, M1Config};
 pub use m1m2::{M1M2, M1M2Config};
@@ -60,7 +62,7 @@ use crate::fit::{Entry, entry, learner};
 use crate::model::ModelConfig;
 
 registry! {
-    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, GcVaeConfig, VatConfig, LadderConfig, CaeConfig, MtcConfig;
+    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, GcVaeConfig, JemConfig, VatConfig, LadderConfig, CaeConfig, MtcConfig;
     others: M1Config, GcHead, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
 }
 

@@ -61,6 +61,11 @@ pub fn index_tensor(index: &[u32], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(numbers, [index.len()]), device)
 }
 
+/// Rows of zeros with a 1 at each class: `[n, classes]`, on the device and in the precision of `like`.
+pub fn one_hot(y: &Index, classes: usize, like: &Tensor<2>) -> Tensor<2> {
+    Tensor::<2>::eye(classes, &like.device()).cast(like.dtype()).select(0, index_tensor(y, &like.device()))
+}
+
 thread_local! {
     static WITHOUT_KERNELS: Cell<bool> = const { Cell::new(false) };
     static MACS: Cell<u64> = const { Cell::new(0) };

@@ -13,6 +13,7 @@ mod digits;
 mod exact;
 mod golden;
 mod gradients;
+mod jem;
 mod ladder;
 mod ops;
 mod savings;

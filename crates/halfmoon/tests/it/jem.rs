@@ -1,0 +1,240 @@
+//! Logits as an energy, Langevin chains and the replay buffer: checks A1 to A10 and A19 of the reference.
+
+use burn::module::Module;
+use burn::tensor::{DType, Tensor};
+use halfmoon::dist::Categorical;
+use halfmoon::energy::{Langevin, Of, input_gradient, log_density};
+use halfmoon::model::{Batch, Classifier, Counts, Model, ModelConfig, Moment};
+use halfmoon::models::{EnergyHead, Gap, Jem, JemConfig, Net};
+use halfmoon::noise::Noise;
+use halfmoon::ops::Index;
+use halfmoon::replay_buffer::ReplayBuffer;
+use halfmoon_pool::dataset::ImageShape;
+use halfmoon_pool::encode::Layout;
+
+use crate::support::{assert_close, device, gradients, matrix, numbers, with_parameters};
+
+fn noise(seed: u64) -> Noise {
+    Noise::new(seed, 0, &device()).with_dtype(DType::F64)
+}
+
+/// Rows of 6×6 grey pixels.
+fn layout() -> Layout {
+    let image = ImageShape { height: 6, width: 6, channels: 1, white: 255.0 };
+    Layout { numeric: 0, yes_no: 36, categories: Vec::new(), image: Some(image) }
+}
+
+/// Small, in f64.
+fn jem(config: &JemConfig) -> Jem {
+    let config = JemConfig { hidden: vec![9, 7], channels: vec![3], buffer: 50, ..config.clone() };
+    let model = config.init(&layout(), 3, &mut Noise::new(2, 0, &device()));
+    with_parameters(model, |_, values| values)
+}
+
+fn kinds() -> [JemConfig; 3] {
+    let default = JemConfig::default();
+    [
+        default.clone(),
+        JemConfig { net: Net::Conv, ..default.clone() },
+        JemConfig { head: EnergyHead::Gaussian, ..default },
+    ]
+}
+
+fn batch() -> Batch {
+    let mut noise = noise(4);
+    let (x, u) = (noise.uniform([6, 36]), noise.uniform([8, 36]));
+    let counts = Counts { labelled: 6, unlabelled: 8 };
+    Batch { x, y: [0, 1, 2, 0, 1, 2].into(), u, counts, moment: Moment::default() }
+}
+
+#[test]
+fn densities_are_log_sums_of_exponentials_whatever_their_size() {
+    let logits = matrix([[1.0, 2.0, 3.0], [1000.0, 1000.0, f64::NEG_INFINITY]], &device());
+    let found = numbers(&log_density(logits.clone()));
+    assert_close(found[0], 3.407_606, 1e-6);
+    assert_close(found[1], 1000.693_147, 1e-9);
+    // f(x)_y = log p(x) + log p(y | x), log Z left out.
+    let y: Index = [2].into();
+    let first = logits.slice_dim(0, 0..1);
+    let sum = found[0] + numbers(&Categorical { logits: first }.log_prob(&y))[0];
+    assert_close(sum, 3.0, 1e-12);
+}
+
+#[test]
+fn the_gradient_of_the_input_is_that_of_central_differences() {
+    for config in kinds() {
+        let model = jem(&config);
+        let fixed = model.clone().no_grad();
+        let x = noise(5).normal([2, 36]) * 0.5;
+        let y: Index = [2, 0].into();
+        let value = |of: &Of, x: &Tensor<2>| {
+            let logits = fixed.logits(x);
+            let rows = match of {
+                Of::Density => log_density(logits),
+                Of::Classes(y) => Categorical { logits: logits.clone() }.log_prob(y) + log_density(logits),
+                Of::Mistake(y) => -Categorical { logits }.log_prob(y),
+            };
+            numbers(&rows.sum())[0]
+        };
+        for of in [Of::Density, Of::Classes(&y), Of::Mistake(&y)] {
+            let found = numbers(&input_gradient(|x| fixed.logits(x), &x, &of));
+            for place in [0, 17, 36 + 8, 71] {
+                let step = 1e-5;
+                let moved = |by: f64| {
+                    let mut at = numbers(&x);
+                    at[place] += by;
+                    let at = burn::tensor::TensorData::new(at, [2, 36]);
+                    value(&of, &Tensor::from_data(at, (&device(), DType::F64)))
+                };
+                let expected = (moved(step) - moved(-step)) / (2.0 * step);
+                assert!((found[place] - expected).abs() < 1e-6, "{config:?}: {} and {expected}", found[place]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mixed_start_climbs_towards_the_class_in_the_first_rows_and_the_density_in_the_others() {
+    let fixed = jem(&JemConfig::default()).no_grad();
+    let x = noise(6).normal([3, 36]);
+    let y: Index = [1].into();
+    let of = |of: &Of| numbers(&input_gradient(|x| fixed.logits(x), &x, of));
+    let (mixed, density, class) = (of(&Of::Classes(&y)), of(&Of::Density), of(&Of::Classes(&[1, 1, 1].into())));
+    assert_eq!(mixed[..36], class[..36]);
+    assert_eq!(mixed[36..], density[36..]);
+    assert_ne!(mixed[..36], density[..36]);
+}
+
+/// Mean and variance of chains on 𝒩(0, s²) with these settings.
+fn stationary(langevin: &Langevin, variance: f64) -> (f64, f64, usize) {
+    let start = noise(7).normal([20_000, 1]);
+    let ends = numbers(&langevin.run(start, |x| -x.clone() / variance, &mut noise(8)));
+    let n = ends.len() as f64;
+    let mean = ends.iter().sum::<f64>() / n;
+    (mean, ends.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n, ends.len())
+}
+
+#[test]
+fn chains_on_a_gaussian_have_the_variance_that_their_step_and_noise_make() {
+    // v / (1 − (1 − a/s²)²) for a step of a and noise of variance v; s² only as a → 0 with v = 2a.
+    let cases = [
+        (0.1, 1.0, 0.2, 1.052_632, 400),
+        (0.5, 1.0, 1.0, 1.333_333, 400),
+        (0.01, 0.25, 0.02, 0.255_102, 3000),
+        (1.0, 4.0, 1e-4, 2.285_714e-4, 400),
+    ];
+    for (step_size, target, of_noise, expected, steps) in cases {
+        let langevin = Langevin { steps, step_size, noise: f64::sqrt(of_noise), ..Langevin::default() };
+        let (mean, variance, n) = stationary(&langevin, target);
+        assert!((variance / expected - 1.0).abs() < 0.03, "{variance} and {expected}");
+        assert!(mean.abs() < 3.0 * (expected / n as f64).sqrt(), "{mean}");
+    }
+    // A step of more than 2 s² goes further away each time.
+    let langevin = Langevin { steps: 100, step_size: 2.2, noise: 0.0, ..Langevin::default() };
+    assert!(stationary(&langevin, 1.0).1 > 1e6);
+}
+
+#[test]
+fn several_clamped_steps_up_one_slope_are_one_long_step() {
+    // What the inner loop of JEM++ comes to, whose first layer is linear in its input.
+    let start = noise(9).uniform([50, 4]) * 2.0 - 1.0;
+    let slope = noise(10).normal([50, 4]) * 2.0;
+    let proximal = |steps, step_size| Langevin { steps, step_size, noise: 0.0, clip: 1.0, clamp: true };
+    let five = numbers(&proximal(5, 0.2).run(start.clone(), |_| slope.clone(), &mut noise(1)));
+    let one = numbers(&proximal(1, 1.0).run(start, |_| slope.clone(), &mut noise(1)));
+    assert!(five.iter().zip(&one).all(|(a, b)| (a - b).abs() < 1e-12));
+    assert!(one.iter().all(|x| x.abs() <= 1.0) && one.iter().any(|x| x.abs() == 1.0));
+}
+
+#[test]
+fn chains_begin_anew_as_often_as_they_should_and_stay_in_their_classs_slots() {
+    let buffer = ReplayBuffer::new(200, 2, 0.5, 4, &mut Noise::new(1, 0, &device()));
+    let (mut fresh, mut drawn, mut seen) = (0, 0, vec![0_u32; 200]);
+    for step in 0..2500 {
+        let chains = buffer.draw(40, 0.05, &mut Noise::new(3, step, &device()));
+        fresh += chains.fresh;
+        drawn += chains.slots.len();
+        chains.slots.iter().for_each(|&slot| seen[slot as usize] += 1);
+        let mut slots = chains.slots.to_vec();
+        slots.sort_unstable();
+        slots.dedup();
+        assert_eq!(slots.len(), 40);
+        // Half of 200 slots are of four classes, 25 each; half of the chains are from there.
+        assert_eq!(chains.classes.len(), 20);
+        for (slot, class) in chains.slots.iter().zip(chains.classes.iter()) {
+            assert_eq!(slot / 25, *class);
+        }
+        assert!(chains.slots[20..].iter().all(|&slot| slot >= 100));
+    }
+    assert_eq!(drawn, 100_000);
+    let share = f64::from(u32::try_from(fresh).unwrap()) / 100_000.0;
+    assert!((share - 0.05).abs() < 0.002, "{share}");
+    // 500 each, give or take five standard deviations of independent draws.
+    assert!(seen.iter().all(|&times| (400..600).contains(&times)), "{seen:?}");
+}
+
+#[test]
+fn only_drawn_slots_change() {
+    let buffer = ReplayBuffer::new(30, 3, 0.0, 2, &mut Noise::new(1, 0, &device()));
+    let before = numbers(&buffer.all());
+    let chains = buffer.draw(7, 0.0, &mut Noise::new(3, 0, &device()));
+    let put = numbers(&buffer.put(&chains.slots, chains.at + 5.0).all());
+    for (place, (before, after)) in before.iter().zip(&put).enumerate() {
+        let moved = chains.slots.contains(&u32::try_from(place / 3).unwrap());
+        assert!((after - before - if moved { 5.0 } else { 0.0 }).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn the_gradient_of_an_energy_is_minus_the_softmax() {
+    let logits = matrix([[0.3, -1.0, 2.0], [1.0, 1.5, -0.5]], &device()).require_grad();
+    let energy = -log_density(logits.clone()).mean();
+    let found = numbers(&logits.grad(&energy.backward()).unwrap());
+    let probs = numbers(&Categorical { logits: logits.detach() }.log_probs().exp());
+    assert!(found.iter().zip(&probs).all(|(found, p)| (found + p / 2.0).abs() < 1e-12));
+}
+
+#[test]
+fn chains_are_constants_to_the_parameters() {
+    for config in kinds() {
+        let model = jem(&config);
+        let (_, ends) = model.chains(8, &mut noise(1));
+        let copied = Tensor::<2>::from_data(ends.clone().into_data(), (&device(), ends.dtype()));
+        let of =
+            |ends: &Tensor<2>| gradients(&model, &model.objective(&batch(), ends, &mut noise(2)).total().backward());
+        assert_eq!(of(&ends), of(&copied));
+    }
+}
+
+#[test]
+fn the_gap_is_the_energy_of_data_less_that_of_chains_or_its_logistic_loss() {
+    let b = batch();
+    let ends = noise(11).normal([5, 36]);
+    for (gap, head) in [(Gap::Linear, EnergyHead::Linear), (Gap::Logistic, EnergyHead::Gaussian)] {
+        let model = jem(&JemConfig { gap, head, density: 1.0, data_noise: 0.0, ..JemConfig::default() });
+        let of = |rows: &Tensor<2>| numbers(&log_density(model.logits(rows)));
+        let (data, chains) = (of(&model.seen(&b.u)), of(&ends));
+        let mean =
+            |values: &[f64], of: fn(f64) -> f64| values.iter().map(|&v| of(v)).sum::<f64>() / values.len() as f64;
+        let expected = match gap {
+            Gap::Linear => mean(&chains, |v| v) - mean(&data, |v| v),
+            Gap::Logistic => mean(&data, |v| (-v).exp().ln_1p()) + mean(&chains, |v| v.exp().ln_1p()),
+        };
+        let loss = model.objective(&b, &ends, &mut noise(2)).values();
+        let (_, found) = loss.iter().find(|(name, _)| *name == "gap").unwrap();
+        // Numbers of a loss are f32.
+        assert_close(*found, expected, 1e-5);
+    }
+}
+
+#[test]
+fn with_a_gaussian_head_no_row_is_denser_than_the_means() {
+    let model = jem(&JemConfig { head: EnergyHead::Gaussian, ..JemConfig::default() });
+    let rows = noise(12).normal([200, 36]) * 3.0;
+    assert!(numbers(&log_density(model.logits(&rows))).iter().all(|&density| density <= 0.0));
+    assert_eq!(model.classify(&rows).dims(), [200, 3]);
+    // A step without unlabelled rows takes the labelled ones.
+    let labelled = Batch { u: Tensor::zeros([0, 36], (&device(), DType::F64)), ..batch() };
+    let loss = model.loss(&labelled, &mut (), &mut noise(1));
+    assert!(loss.values().iter().all(|(_, value)| value.is_finite()));
+}
