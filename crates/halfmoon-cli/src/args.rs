@@ -356,6 +356,20 @@ pub(crate) enum Bench {
     /// A model is tried on the held-out items as it learns; the time that this takes is not counted. Stop it at any
     /// time: the same command goes on.
     Curve(Curve),
+    /// Whether `jem` is what it should be, on the built-in digits: calibrated, aware of outliers, robust, generating
+    ///
+    /// Prints what is expected of it beside a plain classifier, line by line, in a few minutes, and ends with 1 where a line is not met.
+    HybridDigits(HybridDigits),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct HybridDigits {
+    /// Draws of split, labels, parameters and noise; figures are their means
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u64).range(1..=1000))]
+    pub(crate) draws: u64,
+    /// Seed of the first draw; the next draw has the next seed
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = value_parser!(u64).range(..1 << 62))]
+    pub(crate) seed: u64,
 }
 
 #[derive(ClapArgs)]

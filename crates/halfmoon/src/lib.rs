@@ -3,6 +3,7 @@
 //! A model is one file below [`models`] and one line in [`models::MODELS`]. [`experiment`] is the way from
 //! data to a run folder and its figures; [`run`] reads such a folder back.
 
+pub mod attack;
 pub mod augment;
 mod batches;
 pub mod branches;
@@ -13,6 +14,7 @@ pub mod dist;
 pub mod energy;
 pub mod experiment;
 pub mod fit;
+pub mod hybrid;
 pub mod loss;
 pub mod model;
 pub mod models;

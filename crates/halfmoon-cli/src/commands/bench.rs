@@ -5,8 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use halfmoon::experiment::Progress;
+use halfmoon::hybrid;
+
 use crate::Failure;
-use crate::args::{Bench, Curve, SslMnist};
+use crate::args::{Bench, Curve, HybridDigits, SslMnist};
 use crate::curve;
 use crate::progress::Terminal;
 use crate::ssl::{self, Options};
@@ -15,6 +18,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), Failure> {
     match bench {
         Bench::SslMnist(args) => ssl_mnist(args),
         Bench::Curve(args) => draw_curve(args),
+        Bench::HybridDigits(args) => hybrid_digits(args),
     }
 }
 
@@ -86,5 +90,41 @@ fn draw_curve(args: &Curve) -> Result<(), Failure> {
     match drawn.failed.as_slice() {
         [] => Ok(()),
         failed => Err(Failure::Message(format!("{} could not be trained to the end", failed.join(", ")))),
+    }
+}
+
+fn hybrid_digits(args: &HybridDigits) -> Result<(), Failure> {
+    let mut progress = Terminal::new();
+    let compared = hybrid::compare(args.seed..=args.seed + args.draws - 1, &mut |what| progress.note(what))?;
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "100 labels, means of {} draws", args.draws)?;
+    writeln!(
+        stdout,
+        "{:<7}{:>9}{:>7}{:>7}{:>18}{:>18}{:>13}{:>15}",
+        "model", "accuracy", "nll", "ece", "nll at its temp.", "ece at its temp.", "auroc turned", "under attack"
+    )?;
+    for (name, came) in [("plain", compared.plain), ("tuned", compared.tuned), ("jem", compared.jem)] {
+        let at =
+            |of: fn((f64, f64)) -> f64| came.at_temperature.map_or("–".to_owned(), |at| format!("{:.3}", of(at)));
+        writeln!(
+            stdout,
+            "{name:<7}{:>9.3}{:>7.3}{:>7.3}{:>18}{:>18}{:>13.3}{:>15.3}",
+            came.accuracy,
+            came.nll,
+            came.ece,
+            at(|(nll, _)| nll),
+            at(|(_, ece)| ece),
+            came.turned,
+            came.attacked
+        )?;
+    }
+    writeln!(stdout)?;
+    let expected = compared.expected();
+    for line in &expected {
+        writeln!(stdout, "{}  {}", if line.is_met { "met   " } else { "missed" }, line.what)?;
+    }
+    match expected.iter().filter(|line| !line.is_met).count() {
+        0 => Ok(()),
+        missed => Err(Failure::Message(format!("{missed} of {} lines were missed", expected.len()))),
     }
 }

@@ -31,6 +31,7 @@ use crate::loss::Loss;
 use crate::model::{Batch, Classifier, LogDensity, Model, ModelConfig};
 use crate::nets::{Activation, CategoricalNet, ConvNet, GaussianSoftmax, Hidden, Norm};
 use crate::noise::Noise;
+use crate::ops::Index;
 use crate::replay_buffer::{Chains, ReplayBuffer};
 use crate::train::{Decay, Plan, Update};
 
@@ -218,6 +219,23 @@ impl Jem {
         let up = |x: &Tensor<2>| input_gradient(|x| fixed.logits(x), x, &Of::Classes(&chains.classes));
         let ends = self.config.langevin.run(chains.at.clone(), up, noise);
         (chains, ends)
+    }
+
+    /// Rows of these classes, in units of inputs: where chains of so many steps come to that begin at 𝒰(−1, 1). `[n, d]`.
+    pub fn examples(&self, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2> {
+        let fixed = self.clone().no_grad();
+        let start = noise.uniform([classes.len(), self.layout.width()]) * 2.0 - 1.0;
+        let up = |x: &Tensor<2>| input_gradient(|x| fixed.logits(x), x, &Of::Classes(classes));
+        let seen = Langevin { steps, ..self.config.langevin }.run(start, up, noise);
+        let (numeric, width) = (self.layout.numeric, self.layout.width());
+        match numeric {
+            0 => (seen + 1.0) * 0.5,
+            _ if numeric == width => seen,
+            _ => Tensor::cat(
+                vec![seen.clone().slice_dim(1, 0..numeric), (seen.slice_dim(1, numeric..width) + 1.0) * 0.5],
+                1,
+            ),
+        }
     }
 
     /// 𝓙 with these x⁻ `[m, d]`.

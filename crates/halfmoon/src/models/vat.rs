@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch_norm::{Moments, NormalisedNet};
 use super::supervised::Net;
+use crate::attack::unit;
 use crate::dist::Categorical;
 use crate::loss::Loss;
 use crate::model::{Batch, Classifier, Model, ModelConfig};
@@ -198,14 +199,6 @@ pub fn steepest(distance: impl Fn(&Tensor<2>) -> Tensor<1>, r: Tensor<2>) -> Ten
     let r = r.detach().require_grad();
     let gradients = distance(&r).sum().backward();
     r.grad(&gradients).expect("the distance depends on r").autodiff()
-}
-
-/// Each row `[n, d]` to length 1; a row of zeros stays.
-fn unit(rows: Tensor<2>) -> Tensor<2> {
-    // By the largest number first: squares of what is tiny are 0.
-    let rows = rows.clone() / rows.abs().max_dim(1).clamp_min(1e-30);
-    let length = rows.clone().square().sum_dim(1).sqrt();
-    rows / length.clamp_min(1e-30)
 }
 
 /// The root of the mean squared distance of rows `[n, d]` from their mean: `[1, 1]`.
