@@ -47,7 +47,8 @@ pub struct JemConfig {
     pub activation: Activation,
     /// Outputs of each convolution of `conv`.
     pub channels: Vec<usize>,
-    /// What makes the logits of the last layer.
+    /// What makes the logits of the last layer. `gaussian` wants `gap = "logistic"`: under the linear gap nothing keeps the chains' log p(x) from falling
+    /// for ever, and on one draw of 100 digits it errs in 31 %, with the logistic one in 8 %.
     pub head: EnergyHead,
     /// w: how heavy the density weighs beside the classes. The paper has 1; with few labels and a small network 0.1 is calibrated and 1 is not sure
     /// enough of itself.

@@ -124,13 +124,13 @@ fn chains_on_a_gaussian_have_the_variance_that_their_step_and_noise_make() {
         (1.0, 4.0, 1e-4, 2.285_714e-4, 400),
     ];
     for (step_size, target, of_noise, expected, steps) in cases {
-        let langevin = Langevin { steps, step_size, noise: f64::sqrt(of_noise), ..Langevin::default() };
+        let langevin = Langevin { steps, step_size, noise: f64::sqrt(of_noise), clip: 0.0, ..Langevin::default() };
         let (mean, variance, n) = stationary(&langevin, target);
         assert!((variance / expected - 1.0).abs() < 0.03, "{variance} and {expected}");
         assert!(mean.abs() < 3.0 * (expected / n as f64).sqrt(), "{mean}");
     }
     // A step of more than 2 s² goes further away each time.
-    let langevin = Langevin { steps: 100, step_size: 2.2, noise: 0.0, ..Langevin::default() };
+    let langevin = Langevin { steps: 100, step_size: 2.2, noise: 0.0, clip: 0.0, ..Langevin::default() };
     assert!(stationary(&langevin, 1.0).1 > 1e6);
 }
 
