@@ -50,6 +50,8 @@ fn small<C: ModelConfig>() -> C {
         // difference; `vat.rs` holds them fixed.
         ("smoothness", "0"),
         ("entropy", "1"),
+        // Where chains come to is a constant for the gradient, and not for a difference; `jem.rs` holds it fixed.
+        ("langevin.step_size", "0"),
         // A thousandfold term would leave too few digits for the difference.
         ("denoise", "[2.0, 1.0, 0.5]"),
         ("top.hidden", "[7, 5]"),

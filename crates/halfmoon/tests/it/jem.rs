@@ -12,6 +12,10 @@ use halfmoon::replay_buffer::ReplayBuffer;
 use halfmoon_pool::dataset::ImageShape;
 use halfmoon_pool::encode::Layout;
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::gradients::assert_agrees;
 use crate::support::{assert_close, device, gradients, matrix, numbers, with_parameters};
 
 fn noise(seed: u64) -> Noise {
@@ -203,6 +207,17 @@ fn chains_are_constants_to_the_parameters() {
         let of =
             |ends: &Tensor<2>| gradients(&model, &model.objective(&batch(), ends, &mut noise(2)).total().backward());
         assert_eq!(of(&ends), of(&copied));
+    }
+}
+
+#[test]
+fn the_gradient_for_given_chains_is_that_of_central_differences() {
+    let ends = noise(13).normal([5, 36]);
+    for (gap, head) in [(Gap::Linear, EnergyHead::Linear), (Gap::Logistic, EnergyHead::Gaussian)] {
+        let model = jem(&JemConfig { gap, head, density: 0.7, magnitude: 0.3, ..JemConfig::default() });
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let objective = |model: &Jem| model.objective(&batch(), &ends, &mut noise(2)).total();
+        assert_agrees("jem", &model, 10, &mut rng, objective);
     }
 }
 
