@@ -70,15 +70,17 @@ def calibration():
 
 
 def strange(model):
-    if not (OUT / "strange").exists():
-        subprocess.run([VARIANTS, MNIST, "strange", OUT / "strange"], check=True)
-    for name, path in [
-        ("Fashion-MNIST", FASHION),
-        ("turned", OUT / "strange/rotated.npy"),
-        ("permuted", OUT / "strange/permuted.npy"),
-        ("noise", OUT / "strange/noise.npy"),
+    """Names of outliers, and where `model` finds them: pictures, or their codes."""
+    made = OUT / "strange"
+    if not made.exists():
+        subprocess.run([VARIANTS, MNIST, "strange", made], check=True)
+    for name, path, split in [
+        ("Fashion-MNIST", FASHION, "test"),
+        ("turned", made / "rotated.npy", "train"),
+        ("permuted", made / "permuted.npy", "train"),
+        ("noise", made / "noise.npy", "train"),
     ]:
-        yield name, codes("m", path, f"m-codes-{name}") / ("x_test.npy" if path == FASHION else "x_train.npy") if model == "gch" else path
+        yield name, codes("m", path, f"m-codes-{name}") / f"x_{split}.npy" if model == "gch" else path
 
 
 def outliers():

@@ -12,17 +12,15 @@ use std::f32::consts::PI;
 use std::fmt::Write;
 
 use burn::tensor::Device;
-use halfmoon::Checkpoint;
 use halfmoon::experiment::probs;
 use halfmoon::fit::Task;
-use halfmoon::loss::Loss;
 use halfmoon::models::MODELS;
-use halfmoon::train::{Then, Watch};
+use halfmoon::train::Unwatched;
+use halfmoon_pool::Class;
 use halfmoon_pool::dataset::{Column, ColumnKind, Dataset, Features, Ids, Inputs, Schema};
 use halfmoon_pool::encode::{Encoding, Pixels};
 use halfmoon_pool::scores::Predictor;
 use halfmoon_pool::two_sample::{p_value, rows_to_compare};
-use halfmoon_pool::{Class, Result};
 use ndarray::{Array2, ArrayView2};
 use rand::seq::index::sample;
 use rand::{RngExt, SeedableRng};
@@ -136,18 +134,6 @@ fn fit(name: &str, settings: &str, dataset: &Dataset, seed: u64) -> (Box<dyn Pre
     let checkpoint = (entry.fit)(&table, &task, None, &mut Unwatched).unwrap().checkpoint;
     let predictor = (entry.load)(&table, &encoding.layout(), 2, &checkpoint, &device).unwrap();
     (predictor, encoding)
-}
-
-struct Unwatched;
-
-impl Watch for Unwatched {
-    fn step(&mut self, _: u64, _: &Loss) -> Result<Then> {
-        Ok(Then::Continue)
-    }
-
-    fn checkpoint(&mut self, _: &Checkpoint) -> Result<()> {
-        Ok(())
-    }
 }
 
 /// What a model answers over the plane, the points, and the labelled ones as large marks.

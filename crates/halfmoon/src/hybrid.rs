@@ -19,16 +19,15 @@ use toml::Table;
 
 use crate::attack::{Norm, Pgd};
 use crate::batches::tensor;
+use crate::config;
 use crate::energy::log_density;
 use crate::experiment::predictions;
 use crate::fit::{Entry, Task, entry};
-use crate::loss::Loss;
 use crate::model::{Classifier, ModelConfig};
 use crate::models::{Jem, JemConfig, SupervisedConfig};
 use crate::noise::Noise;
 use crate::ops::Index;
-use crate::train::{Then, Watch};
-use crate::{Checkpoint, config};
+use crate::train::Unwatched;
 
 /// Labels that are kept.
 const LABELS: usize = 100;
@@ -291,16 +290,4 @@ fn turned(items: &Dataset) -> Dataset {
     let side = shape.width;
     let from = |(item, pixel): (usize, usize)| pixels[[item, pixel % side * side + side - 1 - pixel / side]];
     Dataset { inputs: Inputs::Bytes(Array2::from_shape_fn(pixels.dim(), from)), ..items.clone() }
-}
-
-struct Unwatched;
-
-impl Watch for Unwatched {
-    fn step(&mut self, _: u64, _: &Loss) -> Result<Then> {
-        Ok(Then::Continue)
-    }
-
-    fn checkpoint(&mut self, _: &Checkpoint) -> Result<()> {
-        Ok(())
-    }
 }

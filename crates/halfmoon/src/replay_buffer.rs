@@ -1,7 +1,7 @@
 //! Langevin chains that wait between two steps of a training.
 
 use burn::module::{Module, Param};
-use burn::tensor::{IndexingUpdateOp, Tensor};
+use burn::tensor::{Bool, IndexingUpdateOp, Tensor};
 
 use crate::noise::Noise;
 use crate::ops::{Index, index_tensor};
@@ -30,8 +30,8 @@ pub struct Chains {
     pub classes: Index,
     /// Where they are: `[n, d]`, a constant.
     pub at: Tensor<2>,
-    /// How many of them begin anew.
-    pub fresh: usize,
+    /// Which of them begin anew: `[n, 1]`.
+    pub fresh: Tensor<2, Bool>,
 }
 
 impl ReplayBuffer {
@@ -62,10 +62,9 @@ impl ReplayBuffer {
         let classes = drawn[..of_classes].iter().map(class).collect();
         let slots: Index = drawn.into();
         let kept = self.slots.val().detach().select(0, index_tensor(&slots, noise.device()));
-        let is_fresh = noise.uniform([n, 1]).lower_elem(fresh);
-        let count = is_fresh.clone().int().sum().into_scalar::<u32>() as usize;
+        let fresh = noise.uniform([n, 1]).lower_elem(fresh);
         let new = noise.uniform([n, width]) * 2.0 - 1.0;
-        Chains { slots, classes, at: kept.mask_where(is_fresh.expand([n, width]), new), fresh: count }
+        Chains { slots, classes, at: kept.mask_where(fresh.clone().expand([n, width]), new), fresh }
     }
 
     /// Puts chains back where they were taken from.

@@ -184,6 +184,19 @@ pub trait Watch {
     }
 }
 
+/// Nobody looks on.
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn step(&mut self, _: u64, _: &Loss) -> Result<Then> {
+        Ok(Then::Continue)
+    }
+
+    fn checkpoint(&mut self, _: &Checkpoint) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// What to do after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {

@@ -24,12 +24,12 @@ use burn::tensor::activation::softplus;
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
-use super::supervised::Net;
+use super::supervised::{Net, Supervised, SupervisedConfig};
 use crate::dist::Categorical;
 use crate::energy::{Langevin, Of, input_gradient, log_density};
 use crate::loss::Loss;
 use crate::model::{Batch, Classifier, LogDensity, Model, ModelConfig};
-use crate::nets::{Activation, CategoricalNet, ConvNet, GaussianSoftmax, Hidden, Norm};
+use crate::nets::{Activation, GaussianSoftmax};
 use crate::noise::Noise;
 use crate::ops::Index;
 use crate::replay_buffer::{Chains, ReplayBuffer};
@@ -148,19 +148,16 @@ impl ModelConfig for JemConfig {
     }
 
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Jem {
-        let hidden = Hidden { widths: &self.hidden, activation: self.activation, norm: Norm::None };
         let last = self.hidden[self.hidden.len() - 1];
         let outputs = if self.head == EnergyHead::Gaussian { last } else { classes };
-        let (mlp, conv) = match self.net {
-            Net::Mlp => (Some(CategoricalNet::new(&[layout.width()], &hidden, outputs, noise)), None),
-            Net::Conv => {
-                let shape = layout.image.expect("`check` refuses `conv` without pictures");
-                (None, Some(ConvNet::new(shape, &self.channels, self.hidden[0], outputs, noise)))
-            }
+        let network = SupervisedConfig {
+            net: self.net,
+            hidden: self.hidden.clone(),
+            activation: self.activation,
+            channels: self.channels.clone(),
         };
         Jem {
-            mlp,
-            conv,
+            network: network.init(layout, outputs, noise),
             gaussians: (self.head == EnergyHead::Gaussian)
                 .then(|| GaussianSoftmax::new(outputs, classes, RADIUS, noise)),
             buffer: ReplayBuffer::new(self.buffer, layout.width(), self.of_classes, classes, noise),
@@ -176,8 +173,7 @@ const RADIUS: f64 = 4.0;
 /// One network, and chains that follow its energy.
 #[derive(Module, Debug)]
 pub struct Jem {
-    mlp: Option<CategoricalNet>,
-    conv: Option<ConvNet>,
+    network: Supervised,
     gaussians: Option<GaussianSoftmax>,
     buffer: ReplayBuffer,
     #[module(skip)]
@@ -189,54 +185,50 @@ pub struct Jem {
 impl Jem {
     /// Rows as the network sees them, about −1 to 1: `[n, d]`.
     pub fn seen(&self, x: &Tensor<2>) -> Tensor<2> {
-        let numeric = self.layout.numeric;
-        match x.dims()[1] {
-            width if numeric == width => x.clone(),
-            _ if numeric == 0 => x.clone() * 2.0 - 1.0,
-            width => Tensor::cat(
-                vec![x.clone().slice_dim(1, 0..numeric), x.clone().slice_dim(1, numeric..width) * 2.0 - 1.0],
-                1,
-            ),
+        self.change_shares(x.clone(), |shares| shares * 2.0 - 1.0)
+    }
+
+    /// Rows with their shares of white and their categories changed, and their standardised numbers as they are.
+    fn change_shares(&self, rows: Tensor<2>, change: impl Fn(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+        let (numeric, width) = (self.layout.numeric, self.layout.width());
+        match numeric {
+            0 => change(rows),
+            _ if numeric == width => rows,
+            _ => {
+                let numbers = rows.clone().slice_dim(1, 0..numeric);
+                Tensor::cat(vec![numbers, change(rows.slice_dim(1, numeric..width))], 1)
+            }
         }
     }
 
     /// f of rows that are seen so: `[n, d]` → `[n, c]`.
     pub fn logits(&self, seen: &Tensor<2>) -> Tensor<2> {
-        let outputs = match (&self.mlp, &self.conv) {
-            (Some(mlp), _) => mlp.of(seen).logits,
-            (None, Some(conv)) => conv.forward(seen),
-            (None, None) => unreachable!("`init` makes one of the two"),
-        };
+        let outputs = self.network.classify(seen);
         match &self.gaussians {
             None => outputs,
             Some(gaussians) => gaussians.logits(&outputs) - outputs.square().sum_dim(1) * 0.5,
         }
     }
 
+    /// Where chains come to that begin at these rows, as the network sees rows; the first of them climb towards these classes.
+    fn climb(&self, langevin: &Langevin, start: Tensor<2>, classes: &Index, noise: &mut Noise) -> Tensor<2> {
+        let fixed = self.clone().no_grad();
+        langevin.run(start, |x| input_gradient(|x| fixed.logits(x), x, &Of::Classes(classes)), noise)
+    }
+
     /// Chains of a step, and where they come to.
     pub fn chains(&self, n: usize, noise: &mut Noise) -> (Chains, Tensor<2>) {
-        let fixed = self.clone().no_grad();
         let chains = self.buffer.draw(n, self.config.fresh, noise);
-        let up = |x: &Tensor<2>| input_gradient(|x| fixed.logits(x), x, &Of::Classes(&chains.classes));
-        let ends = self.config.langevin.run(chains.at.clone(), up, noise);
+        let ends = self.climb(&self.config.langevin, chains.at.clone(), &chains.classes, noise);
         (chains, ends)
     }
 
     /// Rows of these classes, in units of inputs: where chains of so many steps come to that begin at 𝒰(−1, 1). `[n, d]`.
     pub fn examples(&self, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2> {
-        let fixed = self.clone().no_grad();
         let start = noise.uniform([classes.len(), self.layout.width()]) * 2.0 - 1.0;
-        let up = |x: &Tensor<2>| input_gradient(|x| fixed.logits(x), x, &Of::Classes(classes));
-        let seen = Langevin { steps, ..self.config.langevin }.run(start, up, noise);
-        let (numeric, width) = (self.layout.numeric, self.layout.width());
-        match numeric {
-            0 => (seen + 1.0) * 0.5,
-            _ if numeric == width => seen,
-            _ => Tensor::cat(
-                vec![seen.clone().slice_dim(1, 0..numeric), (seen.slice_dim(1, numeric..width) + 1.0) * 0.5],
-                1,
-            ),
-        }
+        let langevin = Langevin { steps, ..self.config.langevin };
+        let seen = self.climb(&langevin, start, classes, noise);
+        self.change_shares(seen, |shares| (shares + 1.0) * 0.5)
     }
 
     /// 𝓙 with these x⁻ `[m, d]`.
@@ -297,8 +289,7 @@ impl Classifier for Jem {
     }
 
     fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
-        let x = self.seen(x);
-        self.mlp.as_ref().map(|mlp| mlp.codes(&x)).or_else(|| self.conv.as_ref().map(|conv| conv.codes(&x)))
+        self.network.codes(&self.seen(x))
     }
 
     fn as_log_density(&self) -> Option<&dyn LogDensity> {

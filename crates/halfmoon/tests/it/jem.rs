@@ -156,7 +156,7 @@ fn chains_begin_anew_as_often_as_they_should_and_stay_in_their_classs_slots() {
     let (mut fresh, mut drawn, mut seen) = (0, 0, vec![0_u32; 200]);
     for step in 0..2500 {
         let chains = buffer.draw(40, 0.05, &mut Noise::new(3, step, &device()));
-        fresh += chains.fresh;
+        fresh += chains.fresh.into_data().iter::<bool>().filter(|&is_fresh| is_fresh).count();
         drawn += chains.slots.len();
         chains.slots.iter().for_each(|&slot| seen[slot as usize] += 1);
         let mut slots = chains.slots.to_vec();
