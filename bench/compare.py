@@ -61,7 +61,7 @@ def comparisons():
     # Of the same work, what ours need not do: classes that a sure classifier rules out, or all but two.
     for way in ("sdgm-1-live", "sdgm-1-two"):
         rows.append(Comparison(way, "sdgm-1-usual", "PyTorch, usual, all classes"))
-    for wrn in ("wrn-forward", "wrn-input", "wrn-step"):
+    for wrn in ("wrn-forward", "wrn-input", "wrn-step", "wrn-jem", "wrn-proximal"):
         rows.append(Comparison(wrn, wrn, "PyTorch", 1.2, 0.8))
     rows += [
         Comparison("wrn-step", "wrn-step", FUSED, fused=True),

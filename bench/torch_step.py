@@ -52,6 +52,8 @@ def workloads(threads):
         "wrn-forward": wrn_forward,
         "wrn-input": wrn_input,
         "wrn-step": wrn_step,
+        "wrn-jem": lambda: wrn_jem(steps=20, clipped=False),
+        "wrn-proximal": lambda: wrn_jem(steps=5, clipped=True),
         "predict": predict,
         "predict-onnx": lambda: predict_onnx(threads),
         "matmul": matmul,
@@ -317,6 +319,41 @@ def wrn_step():
     x, net = pictures(), wide_resnet()
     y = torch.randint(CLASSES, (len(x),))
     return step(lambda: F.cross_entropy(net(x), y), net)
+
+
+def wrn_jem(steps, clipped):
+    """A step of JEM: 64 labelled pictures, 64 others, and 64 chains of so many steps from a buffer of 10,000. No parameter gets a gradient from the
+    chains, and each of the three batches goes through the network on its own."""
+    net, data, others = wide_resnet(), pictures() * 2 - 1, pictures() * 2 - 1
+    y = torch.randint(CLASSES, (len(data),))
+    buffer = torch.rand(10_000, 3, 32, 32) * 2 - 1
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+
+    def chains():
+        slots = torch.randint(len(buffer), (64,))
+        fresh = (torch.rand(64, 1, 1, 1) < 0.05).float()
+        x = buffer[slots] * (1 - fresh) + (torch.rand(64, 3, 32, 32) * 2 - 1) * fresh
+        net.requires_grad_(False)
+        for _ in range(steps):
+            x = x.detach().requires_grad_()
+            (up,) = torch.autograd.grad(net(x).logsumexp(1).sum(), x)
+            with torch.no_grad():
+                x = (x + up.clamp(-1, 1)).clamp(-1, 1) if clipped else x + up + 0.01 * torch.randn_like(x)
+        net.requires_grad_(True)
+        buffer[slots] = x.detach()
+        return x.detach()
+
+    def iterate():
+        negatives = chains()
+        noisy = lambda x: x if clipped else x + 0.03 * torch.randn_like(x)
+        gap = net(negatives).logsumexp(1).mean() - net(noisy(others)).logsumexp(1).mean()
+        loss = gap + F.cross_entropy(net(noisy(data)), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return iterate
 
 
 def pictures():

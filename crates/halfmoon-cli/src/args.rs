@@ -43,6 +43,10 @@ pub(crate) enum Command {
     Report(Box<Report>),
     /// Draw pictures that the model makes up, of every class or of one; with -o x.npy as an array, y.npy beside it
     Sample(Sample),
+    /// Fill in what of an input is missing, several times over: pictures of which a part is hidden, tables with empty cells
+    Complete(Complete),
+    /// Tell how accuracy falls as inputs are changed against a run, and whether the attacks can be believed
+    Robust(Robust),
     /// Draw items in every class, their style held
     Analogy(FromItems),
     /// Draw what the codes look like
@@ -116,7 +120,7 @@ pub(crate) struct Settings {
     /// Stop training after this long, such as 90s, 10m or 2h, shared by everything that is trained
     #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
     pub(crate) time: Option<std::time::Duration>,
-    /// Where the numbers are crunched [default: cpu]
+    /// Where the numbers are crunched: cpu, or cuda, vulkan, metal in a build with that feature [default: cpu]
     #[arg(long, value_name = "NAME")]
     pub(crate) device: Option<String>,
     /// A TOML file with any part of the settings
@@ -305,9 +309,103 @@ pub(crate) struct Sample {
     /// How many pictures
     #[arg(short, value_name = "N", default_value = "100")]
     pub(crate) number: std::num::NonZeroUsize,
-    /// Decides the codes
+    /// Steps of the chains of jem, gc_jem and lsd, or of --distal
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub(crate) steps: usize,
+    /// Also tell how like these real pictures the made ones are: precision, recall, density, coverage, Fréchet distance, and
+    /// how near they are to training pictures. Their test split is held against the made ones, their training split is what may have been copied
+    #[arg(long, value_name = "DATA")]
+    pub(crate) compare: Option<PathBuf>,
+    /// Another run, whose model says which class each made picture is of
+    #[arg(long, value_name = "RUN")]
+    pub(crate) judge: Option<PathBuf>,
+    /// Pictures that are given a class with p > 0.9, from noise: what the classifier takes the class to be. For any network
+    #[arg(long)]
+    pub(crate) distal: bool,
+    /// Decides the codes, or where chains begin
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Complete {
+    /// A run folder that `halfmoon train` wrote
+    pub(crate) run: PathBuf,
+    /// Where the items are: anything that `predict` reads
+    pub(crate) input: PathBuf,
+    /// What is missing: of pictures `lower`, `upper`, `left` or `right` half, or `y0:y1,x0:x1` in pixels; of tables the columns, separated by commas
+    /// [default: the empty cells of a table]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) missing: Option<String>,
+    /// How often each item is filled in
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub(crate) draws: NonZeroUsize,
+    /// Steps of each draw
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) steps: usize,
+    /// The items with these ids, as `predict` shows them [default: the first ones]
+    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    pub(crate) ids: Vec<String>,
+    /// How many items
+    #[arg(short, value_name = "N", default_value = "10")]
+    pub(crate) number: NonZeroUsize,
+    /// Ask this model of the run [default: its first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Write the pictures or the table here, figures beside the pictures as .json [default: complete.png or complete.csv in the run folder]
+    #[arg(short, long, value_name = "FILE.png|.csv")]
+    pub(crate) output: Option<PathBuf>,
+    /// Decides the draws
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Robust {
+    /// A run folder that `halfmoon train` wrote
+    pub(crate) run: PathBuf,
+    /// Labelled data; their own test split where they have one
+    pub(crate) data: PathBuf,
+    /// What a radius is: the largest change of a number, or the root of the sum of all squared changes [default: both in turn]
+    #[arg(long, value_name = "NORM")]
+    pub(crate) norm: Option<NormOf>,
+    /// Radii, in shares of white for pictures (8/255 is understood) and in standard deviations for columns of numbers
+    /// [default: 0.02,0.05,0.1,0.2,0.3 for linf; 0.25,0.5,1,2,3 for l2]
+    #[arg(long, value_name = "R,…", value_delimiter = ',', value_parser = radius)]
+    pub(crate) radii: Option<Vec<f64>>,
+    /// How many items, evenly taken
+    #[arg(short, value_name = "N", default_value = "200")]
+    pub(crate) number: NonZeroUsize,
+    /// Steps of an attack
+    #[arg(long, value_name = "N", default_value = "40")]
+    pub(crate) steps: NonZeroUsize,
+    /// Random starts of projected gradient ascent
+    #[arg(long, value_name = "N", default_value = "2")]
+    pub(crate) starts: NonZeroUsize,
+    /// A second run whose model shows whether changes found against it do more harm [default: this run's supervised baseline]
+    #[arg(long, value_name = "RUN")]
+    pub(crate) transfer_from: Option<PathBuf>,
+    /// Ask this model of the run [default: its first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Decides the starts
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object and nothing else on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum NormOf {
+    /// The largest change of a number
+    Linf,
+    /// The root of the sum of all squared changes
+    L2,
 }
 
 /// Items to draw.
@@ -470,6 +568,15 @@ fn image_size(text: &str) -> Result<(u32, u32), String> {
     sides
         .filter(|&(height, width)| height > 0 && width > 0)
         .ok_or_else(|| "write height and width in pixels, such as 32x32".into())
+}
+
+fn radius(text: &str) -> Result<f64, String> {
+    let (above, below) = text.split_once('/').unwrap_or((text, "1"));
+    let radius =
+        above.trim().parse::<f64>().ok().zip(below.trim().parse::<f64>().ok()).map(|(above, below)| above / below);
+    radius
+        .filter(|radius| radius.is_finite() && *radius > 0.0)
+        .ok_or_else(|| "write a length above 0, such as 0.1 or 8/255".into())
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -4,6 +4,7 @@ mod analogy;
 mod bench;
 mod cite;
 mod codes;
+mod complete;
 mod config;
 mod eval;
 mod get;
@@ -13,6 +14,7 @@ mod manifold;
 mod predict;
 mod reconstruct;
 mod report;
+mod robust;
 mod sample;
 mod train;
 
@@ -35,6 +37,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Codes(args) => codes::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Sample(args) => sample::run(&args),
+        Command::Complete(args) => complete::run(&args),
+        Command::Robust(args) => robust::run(&args),
         Command::Analogy(args) => analogy::run(&args),
         Command::Manifold(args) => manifold::run(&args),
         Command::Reconstruct(args) => reconstruct::run(&args),

@@ -3,7 +3,9 @@
 //! An [`Encoding`] is fitted once, on all training items, labelled or not: what is typical of an
 //! input needs no label. Items to judge on are encoded by it but have no say in it.
 
-use ndarray::{Array2, ArrayViewMut1, ArrayViewMut2, Axis};
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView1, ArrayViewMut1, ArrayViewMut2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Cells, Column, ColumnKind, Dataset, Features, ImageShape, Inputs, Table};
@@ -122,6 +124,30 @@ impl Encoding {
         encoded
     }
 
+    /// Where in an encoded row each column of a table is, in the schema's order. Empty for pictures.
+    pub fn places(&self) -> Vec<Place> {
+        match &self.plan {
+            Plan::Image { .. } => Vec::new(),
+            Plan::Columns(columns) => places(columns, &self.layout()),
+        }
+    }
+
+    /// What an encoded row says of a column of a table, in the column's own units. `None` where the column never varied.
+    pub fn cell(&self, row: ArrayView1<f32>, column: usize) -> Option<Cell> {
+        let (Plan::Columns(columns), place) = (&self.plan, self.places().into_iter().nth(column)?) else { return None };
+        let of = row.slice_axis(Axis(0), place.numbers.into());
+        match columns.get(column)? {
+            Code::Numeric { standard, .. } => Some(Cell::Number(of[0] * standard.sd + standard.mean)),
+            Code::YesNo { .. } => Some(Cell::YesNo(of[0] > 0.5)),
+            Code::Category { seen, .. } => {
+                let known = of.iter().take(seen.len()).enumerate();
+                let (slot, _) = known.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+                Some(Cell::Category(seen[slot]))
+            }
+            Code::Constant => None,
+        }
+    }
+
     /// Encoded pictures as shares of white, 0 to 1 and clipped to that: `[item, pixel]`. `None` for tables.
     pub fn pixels(&self, mut encoded: Array2<f32>) -> Option<Array2<f32>> {
         let Plan::Image { standard, .. } = &self.plan else { return None };
@@ -136,6 +162,26 @@ impl Encoding {
     pub fn notes(&self) -> Vec<String> {
         self.notes.clone()
     }
+}
+
+/// Where in an encoded row a column of a table is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What it is encoded as; empty for a column that never varied.
+    pub numbers: Range<usize>,
+    /// What says that it has a gap, where the training data had gaps. A category's is the last of its numbers.
+    pub gap: Option<usize>,
+}
+
+/// A cell of a table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell {
+    /// A quantity.
+    Number(f32),
+    /// Yes is `true`.
+    YesNo(bool),
+    /// A code into the column's values.
+    Category(u32),
 }
 
 const NOT_PIXELS: &str = "columns of numbers come as floats";
@@ -370,27 +416,21 @@ fn numbers(mut encoded: ArrayViewMut2<f32>, rows: &[usize], x: &Array2<f32>, col
 
 fn cells(mut encoded: ArrayViewMut2<f32>, rows: &[usize], table: &Table, columns: &[Code], layout: &Layout) {
     assert_eq!(columns.len(), table.columns.len(), "{OTHER_COLUMNS}");
-    // The next free column of each part.
-    let mut numeric = 0;
-    let mut yes_no = layout.numeric;
-    let mut gap = yes_no + columns.iter().filter(|code| matches!(code, Code::YesNo { .. })).count();
-    let mut block = layout.numeric + layout.yes_no;
-    for (code, cells) in columns.iter().zip(&table.columns) {
+    for ((code, place), cells) in columns.iter().zip(places(columns, layout)).zip(&table.columns) {
+        let Place { numbers, gap } = place;
         match (code, cells) {
             (Code::Numeric { fill, standard, .. }, Cells::Numeric(cells)) => {
                 let known = |row: usize| standard.of(cells[row].unwrap_or(*fill));
-                write(encoded.column_mut(numeric), rows, known);
-                if code.tells_gaps() {
+                write(encoded.column_mut(numbers.start), rows, known);
+                if let Some(gap) = gap {
                     write(encoded.column_mut(gap), rows, |row| one_if(cells[row].is_none()));
                 }
-                numeric += 1;
             }
             (Code::YesNo { fill, .. }, Cells::YesNo(cells)) => {
-                write(encoded.column_mut(yes_no), rows, |row| one_if(cells[row].unwrap_or(*fill)));
-                if code.tells_gaps() {
+                write(encoded.column_mut(numbers.start), rows, |row| one_if(cells[row].unwrap_or(*fill)));
+                if let Some(gap) = gap {
                     write(encoded.column_mut(gap), rows, |row| one_if(cells[row].is_none()));
                 }
-                yes_no += 1;
             }
             (Code::Category { seen, missing }, Cells::Category(cells)) => {
                 for (line, &row) in rows.iter().enumerate() {
@@ -399,16 +439,35 @@ fn cells(mut encoded: ArrayViewMut2<f32>, rows: &[usize], table: &Table, columns
                         None => (*missing > 0).then_some(seen.len()),
                     };
                     if let Some(slot) = slot {
-                        encoded[[line, block + slot]] = 1.0;
+                        encoded[[line, numbers.start + slot]] = 1.0;
                     }
                 }
             }
             (Code::Constant, _) => {}
             _ => panic!("{OTHER_COLUMNS}"),
         }
-        gap += usize::from(code.tells_gaps());
-        block += code.block().unwrap_or(0);
     }
+}
+
+/// Where each column is: numbers first, then what is yes or no, then where there are gaps, then a block a category.
+fn places(columns: &[Code], layout: &Layout) -> Vec<Place> {
+    let (mut numeric, mut yes_no) = (0, layout.numeric);
+    let mut gap = yes_no + columns.iter().filter(|code| matches!(code, Code::YesNo { .. })).count();
+    let mut block = layout.numeric + layout.yes_no;
+    let mut next = |code: &Code| {
+        let (at, width) = match code {
+            Code::Numeric { .. } => (&mut numeric, 1),
+            Code::YesNo { .. } => (&mut yes_no, 1),
+            Code::Constant => return Place { numbers: 0..0, gap: None },
+            Code::Category { .. } => (&mut block, code.block().unwrap_or(0)),
+        };
+        let numbers = *at..*at + width;
+        *at += width;
+        let own = code.tells_gaps().then_some(gap);
+        gap += usize::from(code.tells_gaps());
+        Place { numbers, gap: own }
+    };
+    columns.iter().map(&mut next).collect()
 }
 
 fn write(column: ArrayViewMut1<f32>, rows: &[usize], value: impl Fn(usize) -> f32) {

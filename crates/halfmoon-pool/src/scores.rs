@@ -43,6 +43,31 @@ pub trait Predictor: Send {
     fn generator(&self) -> Option<Box<dyn Generator + '_>> {
         None
     }
+
+    /// The model as one whose chains make inputs. `None` for a model without chains.
+    fn chains(&self) -> Option<Box<dyn ChainGenerator + '_>> {
+        None
+    }
+
+    /// The model as one that fills in what is missing. `None` for a model that answers and no more.
+    fn completer(&self) -> Option<Box<dyn Completer + '_>> {
+        None
+    }
+}
+
+/// Inputs that chains come to. Inputs are encoded, `[item, feature]`.
+pub trait ChainGenerator {
+    /// Where chains of so many steps towards these classes come to. The same for the same seed.
+    fn examples(&self, classes: &[Class], steps: usize, seed: u64) -> Array2<f32>;
+
+    /// Chains that waited for the next step of the training when it ended. `None` where it was trained without chains.
+    fn waiting(&self) -> Option<Array2<f32>>;
+}
+
+/// Fills in what is missing. Inputs are encoded, `[item, feature]`.
+pub trait Completer {
+    /// The inputs, each number that is not known (`false`) replaced by one that may be: a draw, after so many steps. The same for the same seed.
+    fn complete(&self, inputs: ArrayView2<f32>, known: ArrayView2<bool>, steps: usize, seed: u64) -> Array2<f32>;
 }
 
 /// Inputs from codes, and codes of inputs. Inputs are encoded, `[item, feature]`.

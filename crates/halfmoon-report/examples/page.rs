@@ -57,6 +57,8 @@ fn main() {
     let step = |step: u32| f64::from(step * 10);
     let noise = |step: u32| f64::from(step.wrapping_mul(2_654_435_761) >> 16) / 65_536.0;
     let report = Report {
+        attacks: Vec::new(),
+        chains: None,
         title: format!("How far can means of {data} be trusted?"),
         about: vec![
             ("model".into(), "nearest mean".into()),

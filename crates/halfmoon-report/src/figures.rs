@@ -1,6 +1,7 @@
 //! One figure a file, each from points or counts to an SVG that stands in the page: its colours are the page's
 //! variables, so that it follows from light to dark, and nothing in it is told by colour alone.
 
+pub(crate) mod attacks;
 pub(crate) mod confusion;
 pub(crate) mod histograms;
 pub(crate) mod learning;

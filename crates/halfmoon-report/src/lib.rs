@@ -40,10 +40,14 @@ pub struct Report {
     pub baseline: Option<Baseline>,
     /// Data of another kind, each with what the scores for outliers say.
     pub others: Vec<Others>,
+    /// How accuracy falls under attack, a norm each.
+    pub attacks: Vec<Attacks>,
     /// The terms of the loss.
     pub learning: Vec<Term>,
     /// What the model makes up.
     pub samples: Option<Samples>,
+    /// Where the chains of its training stood when it ended.
+    pub chains: Option<Samples>,
     /// What came up when the data were read.
     pub data: Option<Found>,
     /// What was typed to get here, in order.
@@ -107,6 +111,21 @@ pub struct OutlierScore {
     pub usual: Vec<f64>,
     /// Of the others.
     pub others: Vec<f64>,
+}
+
+/// Accuracy as inputs are changed against a classifier, by the radius of the change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attacks {
+    /// What the radius is, such as `largest change of a number`.
+    pub radius: String,
+    /// Items that were tried.
+    pub items: usize,
+    /// Share of right answers to what nobody changed.
+    pub clean: f64,
+    /// Each attack and control: its name, and radius and share of right answers by rising radius. The first is the worst of all attacks.
+    pub curves: Vec<(String, Vec<(f64, f64)>)>,
+    /// Why the attacks may not be believed.
+    pub doubts: Vec<String>,
 }
 
 /// A term of the loss, or an error, over the steps of a training.

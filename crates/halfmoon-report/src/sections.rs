@@ -17,7 +17,7 @@ use crate::page::Section;
 use crate::pictures::Sheet;
 use crate::trust::{SHOWN, Trust, WANTED, figures as judge_all};
 use crate::words::summary;
-use crate::{Answers, Codes, Found, Others, Report, Samples};
+use crate::{Answers, Attacks, Codes, Found, Others, Report, Samples};
 
 /// Confusions that are listed.
 const PAIRS: usize = 10;
@@ -44,8 +44,12 @@ pub(crate) fn sections(report: &Report) -> Vec<Section> {
     if !report.others.is_empty() {
         sections.push(strange(&report.others));
     }
+    if !report.attacks.is_empty() {
+        sections.push(attacks(&report.attacks));
+    }
     sections.extend(report.answers.as_ref().and_then(map));
     sections.extend(report.samples.as_ref().and_then(samples));
+    sections.extend(report.chains.as_ref().and_then(chains));
     sections.extend(learning(report));
     sections.extend(report.data.as_ref().map(found));
     sections.extend(making(report));
@@ -405,11 +409,53 @@ fn map(answers: &Answers) -> Option<Section> {
     Some(Section { id: "map", title: "How it sees the items", body })
 }
 
+/// Accuracy over radius, with the controls that say whether to believe it.
+fn attacks(all: &[Attacks]) -> Section {
+    let lead = "Small changes of an input that were made to lead the classifier astray. The lower line of attacks is what an adversary who knows the network \
+        can reach with the means that were tried; a better one may reach more. Noise of the same size, and changes found against another classifier, must \
+        do less harm than these attacks: where they do more, the attacks are no measure.";
+    let mut body = paragraph(lead);
+    for of in all {
+        let legend: String = of
+            .curves
+            .iter()
+            .enumerate()
+            .map(|(at, (name, _))| format!("<span>{}{}</span> ", figures::roc::sign(at), escaped(name)))
+            .collect();
+        let caption = format!(
+            "Right answers of {}, over the {}; {} unchanged. <span class=\"legend\">{legend}</span>",
+            counted(of.items, "item"),
+            escaped(&of.radius),
+            percent(of.clean)
+        );
+        body.push_str(&figure(&figures::attacks::attacks(of), &caption));
+        for doubt in &of.doubts {
+            body.push_str(&paragraph(&format!("<b>Warning:</b> {}.", escaped(doubt))));
+        }
+    }
+    Section { id: "attacks", title: "Changed against it", body }
+}
+
 fn samples(samples: &Samples) -> Option<Section> {
-    let mut sheet = Sheet::new("sheet-samples", samples.shape)?;
+    let lead = "Pictures that the model makes up. Where they look like the real ones, it has learned what \
+        these look like; where they do not, its answers rest on something else.";
+    let (body, more) = strips(samples, "sheet-samples", "made up")?;
+    Some(Section { id: "samples", title: "What it makes up", body: format!("{}{body}{more}", paragraph(lead)) })
+}
+
+fn chains(samples: &Samples) -> Option<Section> {
+    let lead = "Where the chains stood that the training was held against, when it ended, each under the class that the classifier gives it. They \
+        should look like data, and not all alike: chains that are grey, black and white, or one picture many times over have run away.";
+    let (body, more) = strips(samples, "sheet-chains", "a chain")?;
+    Some(Section { id: "chains", title: "Its chains", body: format!("{}{body}{more}", paragraph(lead)) })
+}
+
+/// A strip of pictures a class, and what is said of those that are left out. `None` without pictures.
+fn strips(samples: &Samples, id: &'static str, what: &str) -> Option<(String, String)> {
+    let mut sheet = Sheet::new(id, samples.shape)?;
     let mut strips = String::new();
     let mut strip = |rows: &[usize], label: Option<&str>| {
-        let said = label.map_or_else(|| "made up".to_owned(), |label| format!("made up as {}", plain_name(label)));
+        let said = label.map_or_else(|| what.to_owned(), |label| format!("{what} as {}", plain_name(label)));
         let tiles: String =
             rows.iter().map(|&row| sheet.show(&samples.pixels.row(row).to_vec(), samples.shape, &said)).collect();
         let label = label.map(|label| format!("<p>{}</p>", name(label))).unwrap_or_default();
@@ -433,15 +479,12 @@ fn samples(samples: &Samples) -> Option<Section> {
     if strips.is_empty() {
         return None;
     }
-    let lead = "Pictures that the model makes up from random codes. Where they look like the real ones, it has learned what \
-        these look like; where they do not, its answers rest on something else.";
     let more = match left_out {
         0 => String::new(),
         1 => paragraph("One more class is not shown."),
         n => paragraph(&format!("{} more classes are not shown.", count(n))),
     };
-    let body = format!("{}<ul class=\"strips\">\n{strips}</ul>\n{more}{}", paragraph(lead), sheet.finish());
-    Some(Section { id: "samples", title: "What it makes up", body })
+    Some((format!("<ul class=\"strips\">\n{strips}</ul>\n{}", sheet.finish()), more))
 }
 
 fn learning(report: &Report) -> Option<Section> {

@@ -21,7 +21,9 @@ use burn::tensor::{Device, Distribution, Tensor};
 use halfmoon::branches::SumOverClasses;
 use halfmoon::dist::Categorical;
 use halfmoon::model::{Batch, Counts, Model, ModelConfig, Moment};
-use halfmoon::models::{AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, M2Config, Preset, SdgmConfig, Structure};
+use halfmoon::models::{
+    AdgmConfig, Auxiliary, AuxiliaryConfig, Inference, JemConfig, M2Config, Net, Preset, Recipe, SdgmConfig, Structure,
+};
 use halfmoon::nets::{Activation, CategoricalNet, Hidden, MixedNet, Norm, NormalNet, WideResNet, WideResNetConfig};
 use halfmoon::noise::Noise;
 use halfmoon::ops::{Adam, Index, count_macs, in_pool, linear, without_kernels};
@@ -126,6 +128,8 @@ fn workload(name: &str) -> Option<Workload> {
             let loss = move |model: &WideResNet| -Categorical { logits: model.forward(x.clone()) }.log_prob(&y).mean();
             Some(training(model, loss))
         }
+        ["wrn", "jem"] => Some(wrn_jem(Recipe::Jem, &device)),
+        ["wrn", "proximal"] => Some(wrn_jem(Recipe::Proximal, &device)),
         ["predict"] => {
             let hidden = Hidden { widths: &[500, 500], activation: Activation::Relu, norm: Norm::None };
             let model = CategoricalNet::new(&[PIXELS], &hidden, CLASSES, &mut Noise::new(1, 0, &device)).valid();
@@ -225,7 +229,6 @@ fn sure(model: Auxiliary) -> Auxiliary {
 
 /// Steps of a model on one batch.
 fn steps_of<M: Model + 'static>(model: M, labelled: usize, unlabelled: usize, device: &Device) -> Workload {
-    let mut model: Option<M> = Some(model);
     let batch = Batch {
         x: uniform([labelled, PIXELS], device),
         y: classes(labelled),
@@ -233,6 +236,11 @@ fn steps_of<M: Model + 'static>(model: M, labelled: usize, unlabelled: usize, de
         counts: Counts { labelled, unlabelled },
         moment: Moment::default(),
     };
+    steps_on(model, batch, device)
+}
+
+fn steps_on<M: Model + 'static>(model: M, batch: Batch, device: &Device) -> Workload {
+    let mut model: Option<M> = Some(model);
     let (device, mut optimizer, mut step) = (device.clone(), Adam::default().init(), 0);
     Box::new(move || {
         step += 1;
@@ -250,6 +258,19 @@ fn wide_resnet(device: &Device) -> (WideResNet, Tensor<2>, Index) {
     let config = WideResNetConfig { depth: 10, width: 2 };
     let model = WideResNet::new(config, shape, CLASSES, &mut Noise::new(1, 0, device));
     (model, uniform([64, 3 * 32 * 32], device), classes(64))
+}
+
+/// Steps of an energy: 64 labelled pictures, 64 others and 64 chains.
+fn wrn_jem(recipe: Recipe, device: &Device) -> Workload {
+    let image = ImageShape { height: 32, width: 32, channels: 3, white: 255.0 };
+    let layout = Layout { numeric: 0, yes_no: image.len(), categories: vec![], image: Some(image) };
+    let wide = WideResNetConfig { depth: 10, width: 2 };
+    let config = JemConfig { net: Net::WideResnet, wide, ..JemConfig::of(recipe) };
+    let model = config.init(&layout, CLASSES, &mut Noise::new(1, 0, device));
+    let rows = || uniform([64, image.len()], device);
+    let counts = Counts { labelled: 64, unlabelled: 64 };
+    let batch = Batch { x: rows(), y: classes(64), u: rows(), counts, moment: Moment::default() };
+    steps_on(model, batch, device)
 }
 
 /// Steps of Adam down a loss.

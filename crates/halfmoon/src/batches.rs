@@ -44,7 +44,7 @@ impl<'a> Batches<'a> {
     }
 
     /// The batch of a step of the stage, which counts from 0. What is drawn for it comes from `noise`.
-    pub(crate) fn at(&mut self, step: u64, noise: &mut Noise) -> Batch {
+    pub(crate) fn at(&mut self, step: u64, setbacks: u32, noise: &mut Noise) -> Batch {
         let (labelled, all) = (self.labelled.at(step), self.all.at(step));
         let class = |&item: &usize| self.dataset.labels[item].expect("the stream holds labelled items");
         let y = labelled.iter().map(|item| class(item).index()).map(|class| u32::try_from(class).expect("few classes"));
@@ -53,7 +53,7 @@ impl<'a> Batches<'a> {
             y: y.collect(),
             u: self.tensor(&all, noise),
             counts: Counts { labelled: self.labelled.items.len(), unlabelled: self.all.items.len() },
-            moment: Moment { stage: self.stage, step },
+            moment: Moment { stage: self.stage, step, setbacks },
         }
     }
 

@@ -11,6 +11,8 @@ use halfmoon_pool::{Error, Result};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::vitals::Health;
+
 /// What training carries from one step to the next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -22,6 +24,10 @@ pub struct Checkpoint {
     optimizer: Option<Vec<u8>>,
     /// What early stopping would go back to.
     pub best: Option<Best>,
+    /// What is remembered of a training that can run away, and how often it did.
+    pub health: Health,
+    /// The states that it would go back to, the older one first.
+    pub earlier: Vec<Checkpoint>,
 }
 
 /// The parameters that did best on rows that were held out.
@@ -51,7 +57,12 @@ impl Checkpoint {
     /// The state of a model and its optimiser after `step` steps.
     pub fn of<M: Module>(model: &M, optimizer: &ModuleOptimizer, step: u64) -> Checkpoint {
         let moments = optimizer.into_bytes().expect("an optimiser's state can be written to memory");
-        Checkpoint { step, parameters: read(model), optimizer: Some(moments.to_vec()), best: None }
+        Checkpoint { optimizer: Some(moments.to_vec()), ..Checkpoint::with(read(model), step) }
+    }
+
+    /// The same with what early stopping would go back to.
+    pub(crate) fn with_best(self, best: Option<Best>) -> Checkpoint {
+        Checkpoint { best, ..self }
     }
 
     /// What needs no optimiser: arrays by name.
@@ -60,7 +71,11 @@ impl Checkpoint {
             let shape = array.shape().to_vec();
             (name, Parameter { shape, numbers: array.into_iter().collect() })
         });
-        Checkpoint { step, parameters: parameters.collect(), optimizer: None, best: None }
+        Checkpoint::with(parameters.collect(), step)
+    }
+
+    fn with(parameters: BTreeMap<String, Parameter>, step: u64) -> Checkpoint {
+        Checkpoint { step, parameters, optimizer: None, best: None, health: Health::default(), earlier: Vec::new() }
     }
 
     /// The arrays whose names begin with `prefix`, without it.
@@ -99,6 +114,7 @@ impl Checkpoint {
     pub fn finished(mut self) -> Checkpoint {
         self.optimizer = None;
         self.best = None;
+        self.earlier = Vec::new();
         self
     }
 
@@ -134,26 +150,42 @@ impl Checkpoint {
 
     /// Writes aside, then renames: a kill at any moment leaves the old file or the new one.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let numbers = |(name, p): (String, &Parameter)| {
-            (name, Dtype::F32, p.shape.clone(), p.numbers.iter().flat_map(|n| n.to_le_bytes()).collect())
-        };
-        let mut bytes: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> =
-            self.parameters.iter().map(|(name, parameter)| numbers((name.clone(), parameter))).collect();
-        let mut metadata = HashMap::from([("step".to_owned(), self.step.to_string())]);
-        if let Some(best) = &self.best {
-            bytes.extend(best.parameters.iter().map(|(name, parameter)| numbers((format!("{BEST}{name}"), parameter))));
-            metadata.insert("best_step".into(), best.step.to_string());
-            metadata.insert("best_value".into(), best.value.to_string());
-        }
-        if let Some(moments) = &self.optimizer {
-            bytes.push((OPTIMIZER.into(), Dtype::U8, vec![moments.len()], moments.clone()));
-        }
-        let views = bytes.iter().map(|(name, dtype, shape, bytes)| {
+        let mut tensors = Vec::new();
+        let mut metadata = HashMap::new();
+        self.flatten("", &mut tensors, &mut metadata);
+        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
             let view = TensorView::new(*dtype, shape.clone(), bytes).expect("a shape that was taken from its numbers");
             (name, view)
         });
         let file = safetensors::serialize(views, Some(metadata)).expect("tensors with names can be written");
         crate::run::write_aside(path, &file)
+    }
+
+    /// The tensors and the metadata of this state and of the earlier ones, each name after `prefix`.
+    fn flatten(&self, prefix: &str, tensors: &mut Vec<Stored>, metadata: &mut HashMap<String, String>) {
+        let mut put = |before: &str, parameters: &BTreeMap<String, Parameter>| {
+            tensors.extend(parameters.iter().map(|(name, p)| {
+                let bytes = p.numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+                (format!("{prefix}{before}{name}"), Dtype::F32, p.shape.clone(), bytes)
+            }));
+        };
+        put("", &self.parameters);
+        metadata.insert(format!("{prefix}step"), self.step.to_string());
+        if let Some(best) = &self.best {
+            put(BEST, &best.parameters);
+            metadata.insert(format!("{prefix}best_step"), best.step.to_string());
+            metadata.insert(format!("{prefix}best_value"), best.value.to_string());
+        }
+        if self.health != Health::default() {
+            let text = serde_json::to_string(&self.health).expect("numbers by name");
+            metadata.insert(format!("{prefix}health"), text);
+        }
+        if let Some(moments) = &self.optimizer {
+            tensors.push((format!("{prefix}{OPTIMIZER}"), Dtype::U8, vec![moments.len()], moments.clone()));
+        }
+        for (state, prefix) in self.earlier.iter().zip(EARLIER) {
+            state.flatten(prefix, tensors, metadata);
+        }
     }
 
     /// Reads what [`Checkpoint::write`] wrote.
@@ -163,33 +195,55 @@ impl Checkpoint {
         let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let said = |key: &str| header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned());
-        let step = |key: &str| said(key).and_then(|text| text.parse().ok());
-        let best = step("best_step").zip(said("best_value").and_then(|text| text.parse().ok()));
-        let mut checkpoint = Checkpoint {
-            step: step("step").ok_or_else(|| damaged("holds no step".into()))?,
-            parameters: BTreeMap::new(),
-            optimizer: None,
-            best: best.map(|(step, value)| Best { step, value, parameters: BTreeMap::new() }),
-        };
-        for (name, view) in file.tensors() {
+        let none = HashMap::new();
+        let metadata = header.metadata().as_ref().unwrap_or(&none);
+        let mut checkpoint = Checkpoint::described("", metadata).ok_or_else(|| damaged("holds no step".into()))?;
+        checkpoint.earlier = EARLIER.iter().map_while(|prefix| Checkpoint::described(prefix, metadata)).collect();
+        for (full, view) in file.tensors() {
+            let earlier = EARLIER.iter().position(|prefix| full.starts_with(prefix));
+            let (state, name) = match earlier {
+                None => (&mut checkpoint, full.as_str()),
+                Some(at) => match checkpoint.earlier.get_mut(at) {
+                    Some(state) => (state, &full[EARLIER[at].len()..]),
+                    None => return Err(damaged(format!("holds `{full}` of a state without a step"))),
+                },
+            };
             if name == OPTIMIZER {
-                checkpoint.optimizer = Some(view.data().to_vec());
+                state.optimizer = Some(view.data().to_vec());
                 continue;
             }
             if view.dtype() != Dtype::F32 {
-                return Err(damaged(format!("`{name}` is {:?} and not F32", view.dtype())));
+                return Err(damaged(format!("`{full}` is {:?} and not F32", view.dtype())));
             }
             let numbers = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             let parameter = Parameter { shape: view.shape().to_vec(), numbers };
-            match (&mut checkpoint.best, name.strip_prefix(BEST)) {
+            match (&mut state.best, name.strip_prefix(BEST)) {
                 (Some(best), Some(name)) => best.parameters.insert(name.to_owned(), parameter),
-                _ => checkpoint.parameters.insert(name, parameter),
+                _ => state.parameters.insert(name.to_owned(), parameter),
             };
         }
         Ok(checkpoint)
     }
+
+    /// A state without its tensors. `None` where the metadata hold none of this prefix.
+    fn described(prefix: &str, metadata: &HashMap<String, String>) -> Option<Checkpoint> {
+        let said = |key: &str| metadata.get(&format!("{prefix}{key}"));
+        let step = |key: &str| said(key).and_then(|text| text.parse().ok());
+        let best = step("best_step").zip(said("best_value").and_then(|text| text.parse().ok()));
+        let health = said("health").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        Some(Checkpoint {
+            best: best.map(|(step, value)| Best { step, value, parameters: BTreeMap::new() }),
+            health,
+            ..Checkpoint::with(BTreeMap::new(), step("step")?)
+        })
+    }
 }
+
+/// A tensor as it is written.
+type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// Before the names of the states that a training would go back to.
+const EARLIER: [&str; 2] = ["earlier:", "later:"];
 
 const OPTIMIZER: &str = "optimizer";
 

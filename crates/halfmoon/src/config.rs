@@ -111,7 +111,7 @@ impl Default for Run {
 impl Config {
     /// Defaults overlaid with a table that may hold any part of a configuration.
     pub fn resolve(overlay: Table) -> Result<Config> {
-        let mut table = defaults();
+        let mut table = defaults(&overlay)?;
         merge(&mut table, overlay);
         let mut section = |name: &str| match table.remove(name) {
             Some(Value::Table(section)) => Ok(section),
@@ -269,12 +269,17 @@ pub fn merge(table: &mut Table, over: Table) {
     }
 }
 
-fn defaults() -> Table {
+/// What holds where nothing else is said, under the presets that an overlay names.
+fn defaults(overlay: &Table) -> Result<Table> {
     let mut table = Table::new();
     table.insert("data".into(), Table::try_from(Data::default()).expect("settings are a table").into());
     table.insert("run".into(), Table::try_from(Run::default()).expect("settings are a table").into());
     for entry in MODELS {
-        table.insert(entry.name.into(), (entry.defaults)().into());
+        let settings = match overlay.get(entry.name) {
+            Some(Value::Table(given)) => (entry.preset)(given)?,
+            _ => (entry.defaults)(),
+        };
+        table.insert(entry.name.into(), settings.into());
     }
-    table
+    Ok(table)
 }

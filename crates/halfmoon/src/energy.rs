@@ -13,11 +13,35 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
 use crate::dist::log_sum_exp;
 use crate::noise::Noise;
 use crate::ops::{Index, one_hot};
+
+/// Rows as networks of energies see them, about −1 to 1: shares of white and categories doubled and moved, standardised numbers as they are.
+pub fn seen(layout: &Layout, x: &Tensor<2>) -> Tensor<2> {
+    change_shares(layout, x.clone(), |shares| shares * 2.0 - 1.0)
+}
+
+/// The way back.
+pub fn unseen(layout: &Layout, seen: Tensor<2>) -> Tensor<2> {
+    change_shares(layout, seen, |shares| (shares + 1.0) * 0.5)
+}
+
+/// Rows with their shares of white and their categories changed, and their standardised numbers as they are.
+fn change_shares(layout: &Layout, rows: Tensor<2>, change: impl Fn(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+    let (numeric, width) = (layout.numeric, layout.width());
+    match numeric {
+        0 => change(rows),
+        _ if numeric == width => rows,
+        _ => {
+            let numbers = rows.clone().slice_dim(1, 0..numeric);
+            Tensor::cat(vec![numbers, change(rows.slice_dim(1, numeric..width))], 1)
+        }
+    }
+}
 
 /// log p(x) + log Z of rows with these logits `[n, c]`: `[n]`.
 pub fn log_density(logits: Tensor<2>) -> Tensor<1> {
@@ -36,7 +60,8 @@ pub enum Of<'a> {
 }
 
 impl Of<'_> {
-    fn start(&self, logits: Tensor<2>) -> Tensor<2> {
+    /// ∂ / ∂ f.
+    pub fn start(&self, logits: Tensor<2>) -> Tensor<2> {
         let [n, c] = logits.dims();
         let probs = softmax(logits, 1);
         match self {
@@ -57,11 +82,20 @@ impl Of<'_> {
 /// The gradient at each row x of what `of` says, `[n, d]`, a constant. `logits` maps rows to `[n, c]` row by row; its parameters should
 /// be without gradients, which would be worked out and thrown away.
 pub fn input_gradient(logits: impl Fn(&Tensor<2>) -> Tensor<2>, x: &Tensor<2>, of: &Of) -> Tensor<2> {
+    gradient_from(logits, x, |f| of.start(f)).1
+}
+
+/// The logits f `[n, c]` of each row x, and the gradient `[n, d]` of whatever has the gradient `start` of f for logits. Constants.
+pub fn gradient_from(
+    logits: impl Fn(&Tensor<2>) -> Tensor<2>,
+    x: &Tensor<2>,
+    start: impl FnOnce(Tensor<2>) -> Tensor<2>,
+) -> (Tensor<2>, Tensor<2>) {
     let x = x.clone().detach().require_grad();
     let f = logits(&x);
-    let start = of.start(f.clone().detach());
-    let gradients = (f * start).sum().backward();
-    x.grad(&gradients).expect("logits depend on rows").autodiff()
+    let known = f.clone().detach();
+    let gradients = (f * start(known.clone())).sum().backward();
+    (known, x.grad(&gradients).expect("logits depend on rows").autodiff())
 }
 
 /// Langevin dynamics on rows: x ← x + `step_size` · g + `noise` · ε, ε ~ 𝒩(0, I).
@@ -102,11 +136,13 @@ impl Langevin {
         if self.steps == 0 { Err("`langevin.steps` must be at least 1".into()) } else { Ok(()) }
     }
 
-    /// Where chains that start at `x` come to; `gradient` says which way is up. A constant: `[n, d]`.
-    pub fn run(&self, x: Tensor<2>, gradient: impl Fn(&Tensor<2>) -> Tensor<2>, noise: &mut Noise) -> Tensor<2> {
+    /// Where chains that start at `x` `[n, d]` come to; `gradient` says which way is up.
+    pub fn run(&self, x: Tensor<2>, gradient: impl Fn(&Tensor<2>) -> Tensor<2>, noise: &mut Noise) -> Climbed {
         let mut x = x.detach();
+        let mut slope = x.clone();
         for _ in 0..self.steps {
             let mut up = gradient(&x);
+            slope = up.clone();
             if self.clip > 0.0 {
                 up = up.clamp(-self.clip, self.clip);
             }
@@ -119,6 +155,33 @@ impl Langevin {
                 x = x.clamp(-1.0, 1.0);
             }
         }
-        x
+        Climbed { at: x, slope: slope.square().sum_dim(1).sqrt() }
     }
+
+    /// Chains from `begun` whose numbers are put back after each step to those of `x` where `known` is 1: where they come to. `[n, d]`
+    pub fn fill_in(
+        &self,
+        x: &Tensor<2>,
+        known: &Tensor<2>,
+        begun: Tensor<2>,
+        gradient: impl Fn(&Tensor<2>) -> Tensor<2>,
+        noise: &mut Noise,
+    ) -> Tensor<2> {
+        let (kept, unknown) = (x.clone() * known.clone(), known.clone().neg() + 1.0);
+        let once = Langevin { steps: 1, ..*self };
+        let put_back = |at: Tensor<2>| kept.clone() + at * unknown.clone();
+        let mut at = put_back(begun);
+        for _ in 0..self.steps {
+            at = put_back(once.run(at, &gradient, noise).at);
+        }
+        at
+    }
+}
+
+/// Where chains came to. Constants.
+pub struct Climbed {
+    /// `[n, d]`.
+    pub at: Tensor<2>,
+    /// Length of the gradient before the last step, `[n, 1]`.
+    pub slope: Tensor<2>,
 }

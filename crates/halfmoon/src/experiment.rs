@@ -27,6 +27,7 @@ use crate::run::{self, DataRecord, Folder, Versions};
 use crate::tensorboard::EventFile;
 use crate::train::{Ended, Then, Watch, diverged};
 use crate::trust::{self, Tempered};
+use crate::vitals::{MOST_SETBACKS, Setback};
 
 /// Who is told how things go, and may stop them.
 pub trait Progress {
@@ -692,6 +693,19 @@ impl Watch for Recorder<'_> {
         }
         self.saved = Instant::now();
         Ok(Then::Save)
+    }
+
+    fn setback(&mut self, setback: &Setback) -> Result<()> {
+        let Setback { at, to, number, why } = setback;
+        let seconds = self.seconds();
+        let sentence = format!(
+            "{}: step {at}: {why}; back to step {to}, with other noise and half the rate ({number} of {MOST_SETBACKS} times)",
+            self.name
+        );
+        self.progress.note(&sentence);
+        self.log = log_before(self.folder, *to)?.file;
+        let line = json!({ "step": to, "seconds": seconds, "setback": sentence });
+        self.log.write_all(format!("{line}\n").as_bytes()).map_err(|source| Error::io(&run::log(self.folder), source))
     }
 
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {

@@ -1,6 +1,7 @@
 //! What the rest of the system knows of a model: its name, its settings, how to train and load it.
 
-use burn::tensor::Device;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
 use halfmoon_pool::encode::{Encoding, Layout};
 use halfmoon_pool::error::did_you_mean;
 use halfmoon_pool::scores::Predictor;
@@ -11,6 +12,7 @@ use toml::Table;
 
 use crate::batches::TrainingRows;
 use crate::checkpoint::{Checkpoint, number_parameters};
+use crate::config;
 use crate::dist::Categorical;
 use crate::model::{Classifier, Makes, ModelConfig};
 use crate::noise::Noise;
@@ -33,13 +35,20 @@ pub struct Entry {
     pub needs_labels: bool,
     /// The default settings. Those of the optimiser, where there is one, are the table `train`.
     pub defaults: fn() -> Table,
+    /// The same for the preset that these settings name, where they name one.
+    pub preset: fn(&Table) -> Result<Table>,
     /// Whether these settings can be used, with every key known.
     pub check: fn(&Table) -> Result<Settings>,
     /// Trains from fresh parameters or from a checkpoint.
     pub fit: fn(&Table, &Task, Option<Checkpoint>, &mut dyn Watch) -> Result<Ended>,
     /// A trained model that can be asked.
     pub load: fn(&Table, &Layout, usize, &Checkpoint, &Device) -> Result<Box<dyn Predictor>>,
+    /// Its logits as a function that gradients of the input flow through. `None` for a model that is no such function.
+    pub logits: fn(&Table, &Layout, usize, &Checkpoint, &Device) -> Result<Option<Logits>>,
 }
+
+/// Logits `[n, c]` of rows `[n, d]`, without gradients for parameters.
+pub type Logits = Box<dyn Fn(&Tensor<2>) -> Tensor<2>>;
 
 /// What a model's settings come to.
 pub struct Settings {
@@ -100,9 +109,11 @@ pub const fn entry<C: ModelConfig>() -> Entry {
         is_stepwise: true,
         needs_labels: C::NEEDS_LABELS,
         defaults: defaults::<C>,
+        preset: preset::<C>,
         check: check::<C>,
         fit: fit::<C>,
         load: load::<C>,
+        logits: logits::<C>,
     }
 }
 
@@ -116,6 +127,7 @@ pub const fn learner<L: Learner>() -> Entry {
         is_stepwise: L::IS_STEPWISE,
         needs_labels: L::NEEDS_LABELS,
         defaults: || Table::try_from(L::default()).expect("a model's settings are a table"),
+        preset: |_| Ok(Table::try_from(L::default()).expect("a model's settings are a table")),
         check: |settings| {
             let learner: L = parse_table(settings.clone(), L::NAME)?;
             let said = |problem: String| Error::usage(format!("{}: {problem}", L::NAME), "");
@@ -127,6 +139,7 @@ pub const fn learner<L: Learner>() -> Entry {
         load: |settings, layout, classes, stored, device| {
             parse_table::<L>(settings.clone(), L::NAME)?.load(layout, classes, stored, device)
         },
+        logits: |_, _, _, _, _| Ok(None),
     }
 }
 
@@ -135,6 +148,14 @@ fn defaults<C: ModelConfig>() -> Table {
     let plan = Table::try_from(C::plan()).expect("a plan is a table");
     table.insert("train".into(), plan.into());
     table
+}
+
+fn preset<C: ModelConfig>(settings: &Table) -> Result<Table> {
+    let mut table = defaults::<C>();
+    let Some(name) = settings.get("preset") else { return Ok(table) };
+    let named: C = parse_table(Table::from_iter([("preset".to_owned(), name.clone())]), C::NAME)?;
+    config::merge(&mut table, Table::try_from(C::preset(&named)).expect("a model's settings are a table"));
+    Ok(table)
 }
 
 fn parse<C: ModelConfig>(settings: &Table) -> Result<(C, Plan)> {
@@ -199,9 +220,11 @@ fn fit<C: ModelConfig>(
     let noise = |stage: usize| Noise::new(seed, INIT - stage as u64, &device);
     let held = (plan.patience > 0).then(|| HeldOut::of(dataset, seed)).transpose()?;
     let rows = TrainingRows { dataset: held.as_ref().map_or(dataset, |held| &held.rest), encoding, device: &device };
-    let begin_stage = |stage, model| config.begin_stage(stage, model, &rows, &mut noise(stage));
+    let begin_stage =
+        |stage, model| config.begin_stage(stage, model, &rows, &mut noise(if stage == 0 { AT_FIRST } else { stage }));
     let validate = |model: &C::Model| held.as_ref().map_or(0.0, |held| held.nll(model, encoding, &device));
     let course = Course {
+        name: C::NAME,
         plans: plans(&config, plan),
         begin_stage: &begin_stage,
         validate: held.as_ref().map(|_| &validate as &dyn Fn(&C::Model) -> f64),
@@ -249,6 +272,22 @@ impl HeldOut {
 
 /// The noise stream that fresh parameters are drawn from, less the stage: none that a step reaches.
 pub(crate) const INIT: u64 = u64::MAX;
+
+/// The first stage begins with other noise than what its parameters were drawn from.
+const AT_FIRST: usize = 1 << 20;
+
+fn logits<C: ModelConfig>(
+    settings: &Table,
+    layout: &Layout,
+    classes: usize,
+    checkpoint: &Checkpoint,
+    device: &Device,
+) -> Result<Option<Logits>> {
+    let (config, _) = parse::<C>(settings)?;
+    let model = config.init_like(checkpoint, layout, classes, &mut Noise::new(0, INIT, &device.clone().autodiff()));
+    let model = checkpoint.parameters_into(model)?.no_grad();
+    Ok(Some(Box::new(move |x| model.classify(x))))
+}
 
 fn load<C: ModelConfig>(
     settings: &Table,

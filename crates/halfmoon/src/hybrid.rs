@@ -17,13 +17,13 @@ use halfmoon_pool::{Result, read, split};
 use ndarray::{Array2, ArrayView2};
 use toml::Table;
 
-use crate::attack::{Norm, Pgd};
+use crate::attack::{Attacked, Ball, Norm, Pgd};
 use crate::batches::tensor;
 use crate::config;
 use crate::energy::log_density;
 use crate::experiment::predictions;
 use crate::fit::{Entry, Task, entry};
-use crate::model::{Classifier, ModelConfig};
+use crate::model::{Classifier, MakeByChains, ModelConfig};
 use crate::models::{Jem, JemConfig, SupervisedConfig};
 use crate::noise::Noise;
 use crate::ops::Index;
@@ -232,14 +232,13 @@ impl Digits {
             |x: &Tensor<2>| -> Vec<f64> { (-log_density(model.classify(x))).into_data().iter::<f64>().collect() };
         let turned = tensor(self.rows(&turned(&self.test)), &device);
         let pgd = Pgd {
-            norm: Norm::L2,
-            radius: RADIUS,
+            ball: Ball { norm: Norm::L2, radius: RADIUS, range: Some((0.0, 1.0)) },
             steps: ATTACK_STEPS,
             step: 2.5 / ATTACK_STEPS as f64,
             starts: 1,
-            range: Some((0.0, 1.0)),
         };
-        let (_, is_wrong) = pgd.attack(|x| model.classify(x), &x, &y, &mut Noise::new(self.seed, 1, &device));
+        let Attacked { is_wrong, .. } =
+            pgd.attack(|x| model.classify(x), &x, &y, &mut Noise::new(self.seed, 1, &device));
         let right = is_wrong.iter().filter(|&&is_wrong| !is_wrong).count();
         let halves: Vec<bool> = (0..answers.classes.len()).map(|item| item % 2 == 0).collect();
         let at_temperature = cross_fitted(&answers, &halves);

@@ -3,6 +3,7 @@
 //! A model is one file below [`models`] and one line in [`models::MODELS`]. [`experiment`] is the way from
 //! data to a run folder and its figures; [`run`] reads such a folder back.
 
+pub mod ais;
 pub mod attack;
 pub mod augment;
 mod batches;
@@ -24,11 +25,14 @@ pub mod ops;
 pub mod pairs;
 pub mod predict;
 pub mod replay_buffer;
+pub mod robust;
 pub mod run;
 pub mod set_aside;
+pub mod sharpness;
 mod tensorboard;
 pub mod train;
 pub mod trust;
+pub mod vitals;
 
 pub use batches::{TrainingRows, tensor};
 pub use checkpoint::{Checkpoint, number_parameters};

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 #[derive(Default)]
 pub struct Loss {
     terms: Vec<Term>,
+    observed: Vec<(&'static str, Tensor<1>)>,
     notes: Vec<(&'static str, f64)>,
 }
 
@@ -29,6 +30,13 @@ impl Loss {
         self
     }
 
+    /// Adds a value (one number) that the log shows and that nothing minimises.
+    #[must_use]
+    pub fn observe(mut self, name: &'static str, value: Tensor<1>) -> Loss {
+        self.observed.push((name, value.detach()));
+        self
+    }
+
     /// Adds a number that the log shows and that nothing minimises.
     #[must_use]
     pub fn note(mut self, name: &'static str, value: f64) -> Loss {
@@ -45,7 +53,7 @@ impl Loss {
             .expect("a loss has at least one term")
     }
 
-    /// Each term's value before its weight, the notes, then the weighted sum as `total`; nothing where there is no
+    /// Each term's value before its weight, what is observed, the notes, then the weighted sum as `total`; nothing where there is no
     /// term. Waits for the device.
     pub fn values(&self) -> Vec<(&'static str, f64)> {
         if self.terms.is_empty() {
@@ -56,6 +64,7 @@ impl Loss {
         // Summed as numbers: another tensor sum would stay behind in the engine's graph, which no
         // backward pass would ever clear, and slow down every later step.
         let total = self.terms.iter().zip(&values).map(|(term, (_, value))| term.weight * value).sum();
+        values.extend(self.observed.iter().map(|(name, value)| (*name, number(value.clone()))));
         values.extend(&self.notes);
         values.push(("total", total));
         values

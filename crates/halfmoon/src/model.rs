@@ -8,10 +8,12 @@ use serde::de::DeserializeOwned;
 
 use crate::batches::TrainingRows;
 use crate::checkpoint::Checkpoint;
+use crate::dist::Normal;
 use crate::loss::Loss;
 use crate::noise::Noise;
 use crate::ops::Index;
 use crate::train::{Plan, Update};
+use crate::vitals::Vital;
 
 /// One step's data: (x, y) from the labelled items, u from all of them.
 pub struct Batch {
@@ -43,6 +45,8 @@ pub struct Moment {
     pub stage: usize,
     /// Steps of this stage that are done.
     pub step: u64,
+    /// How often the training went back because it ran away.
+    pub setbacks: u32,
 }
 
 impl Moment {
@@ -59,6 +63,11 @@ pub trait Model: Module {
 
     /// What is minimised.
     fn loss(&self, batch: &Batch, memory: &mut Self::Memory, noise: &mut Noise) -> Loss;
+
+    /// What of the loss shows that a training runs away. Empty for models whose training does not.
+    fn vitals() -> &'static [Vital] {
+        &[]
+    }
 
     /// One optimiser step. Override only where one gradient is not enough.
     fn step(self, batch: &Batch, memory: &mut Self::Memory, noise: &mut Noise, update: &mut Update) -> (Self, Loss) {
@@ -95,6 +104,16 @@ pub trait Classifier: Model {
     fn as_generate(&self) -> Option<&dyn Generate> {
         None
     }
+
+    /// `Some(self)` if chains of the model make inputs.
+    fn as_chains(&self) -> Option<&dyn MakeByChains> {
+        None
+    }
+
+    /// `Some(self)` if the model fills in what of an input is missing.
+    fn as_complete(&self) -> Option<&dyn Complete> {
+        None
+    }
 }
 
 /// log p(x), a lower bound on it, or it up to a constant. Compare only within one model.
@@ -117,12 +136,32 @@ pub trait Generate {
     /// Whether the class has a say in what is made.
     fn knows_classes(&self) -> bool;
 
+    /// q(z | x, y) of inputs `[n, d]` and classes `[n]`: `[n, latent]`.
+    fn code_of(&self, x: &Tensor<2>, y: &Index) -> Normal;
+
     /// E[z | x, y] of inputs `[n, d]` and classes `[n]`: `[n, latent]`.
-    fn encode(&self, x: &Tensor<2>, y: &Index) -> Tensor<2>;
+    fn encode(&self, x: &Tensor<2>, y: &Index) -> Tensor<2> {
+        self.code_of(x, y).mean
+    }
 
     /// E[x | y, z] of codes `[n, latent]` and classes `[n]`: `[n, d]`, as a model sees inputs: grey values in
     /// [0, 1], standardised numbers.
     fn decode(&self, z: &Tensor<2>, y: &Index) -> Tensor<2>;
+}
+
+/// Inputs that chains come to, without a code.
+pub trait MakeByChains {
+    /// Where chains of so many steps towards these classes come to, in units of inputs: `[n, d]`.
+    fn examples(&self, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2>;
+
+    /// Chains that waited for the next step of the training when it ended, in units of inputs: `[chains, d]`. `None` where it was trained without chains.
+    fn waiting(&self) -> Option<Tensor<2>>;
+}
+
+/// Fills in what is missing.
+pub trait Complete {
+    /// Inputs `[n, d]`, of which `known` is 1 where a number is known and 0 where it is to be found, after so many steps: a draw, or nearly, of p(missing | known).
+    fn complete(&self, x: &Tensor<2>, known: &Tensor<2>, steps: usize, noise: &mut Noise) -> Tensor<2>;
 }
 
 /// What a model makes beside answers.
@@ -134,6 +173,8 @@ pub enum Makes {
     Inputs,
     /// Inputs of a class that is asked for, from codes.
     InputsOfAClass,
+    /// Inputs of a class that is asked for, by chains and from no code.
+    InputsByChains,
 }
 
 /// A model's hyper-parameters: a plain struct whose `Default` is stated with its source.
@@ -154,6 +195,12 @@ pub trait ModelConfig: Default + Clone + Send + Sync + Serialize + DeserializeOw
     /// `counts.labelled == 0`, where `x` and `y` have no rows.
     const NEEDS_LABELS: bool;
 
+    /// The settings that are meant by the preset that these name; what a user gives himself goes over them. For most models there is no preset.
+    fn preset(settings: &Self) -> Self {
+        let _ = settings;
+        Self::default()
+    }
+
     /// How it is trained unless the user says otherwise: the last stage, for most the only one.
     fn plan() -> Plan;
 
@@ -168,7 +215,7 @@ pub trait ModelConfig: Default + Clone + Send + Sync + Serialize + DeserializeOw
     /// Fresh parameters for rows of this layout, drawn from `noise` on its device.
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Self::Model;
 
-    /// The model that the last stage, or any after the first, goes on with.
+    /// The model that a stage begins with: of the first one a fresh model, of a later one what the stage before it came to.
     fn begin_stage(&self, stage: usize, model: Self::Model, rows: &TrainingRows, noise: &mut Noise) -> Self::Model {
         let _ = (stage, rows, noise);
         model

@@ -20,15 +20,18 @@ mod batch_norm;
 mod cae;
 mod classical;
 mod gc_head;
+mod gc_jem;
 mod gc_vae;
 mod jem;
 mod label_propagation;
 mod label_spreading;
 mod ladder;
+mod lsd;
 mod m1;
 mod m1m2;
 mod m2;
 mod mtc;
+mod ng_ebm;
 mod sdgm;
 mod self_training;
 mod supervised;
@@ -42,13 +45,16 @@ pub use auxiliary::{Auxiliary, AuxiliaryConfig, Draws, Inference, Structure};
 pub use batch_norm::{Moments, Path};
 pub use cae::{Cae, CaeConfig};
 pub use gc_head::GcHead;
+pub use gc_jem::GcJemConfig;
 pub use gc_vae::{GcVae, GcVaeConfig, SoftmaxAt};
-pub use jem::{EnergyHead, Gap, Jem, JemConfig};
+pub use jem::{EnergyHead, Gap, Jem, JemConfig, Recipe, Start};
 pub use ladder::{Denoiser, Ladder, LadderConfig};
+pub use lsd::{Lsd, LsdConfig, stein};
 pub use m1::{Head, M1Config};
 pub use m1m2::{M1M2, M1M2Config};
 pub use m2::{M2, M2Config};
 pub use mtc::{Mtc, MtcConfig};
+pub use ng_ebm::{NgEbm, NgEbmConfig};
 pub use sdgm::SdgmConfig;
 pub use self_training::{Rule, SelfTraining};
 pub use supervised::{Net, Supervised, SupervisedConfig};
@@ -62,7 +68,7 @@ use crate::fit::{Entry, entry, learner};
 use crate::model::ModelConfig;
 
 registry! {
-    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, GcVaeConfig, JemConfig, VatConfig, LadderConfig, CaeConfig, MtcConfig;
+    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, GcVaeConfig, JemConfig, GcJemConfig, LsdConfig, NgEbmConfig, VatConfig, LadderConfig, CaeConfig, MtcConfig;
     others: M1Config, GcHead, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 use halfmoon_pool::Class;
-use halfmoon_pool::scores::{Generator, Predictor, Scores};
+use halfmoon_pool::scores::{ChainGenerator, Completer, Generator, Predictor, Scores, probs};
 use ndarray::{Array, Array1, Array2, Array3, ArrayView2, Axis, RemoveAxis, concatenate};
 
 use crate::batches::tensor;
@@ -68,6 +68,118 @@ impl<M: Classifier> Predictor for Trained<M> {
     fn generator(&self) -> Option<Box<dyn Generator + '_>> {
         Some(generator(self.model.as_generate()?, &self.device))
     }
+
+    fn chains(&self) -> Option<Box<dyn ChainGenerator + '_>> {
+        // Chains follow gradients of their own, which a model without any would not have.
+        self.model.as_chains()?;
+        Some(Box::new(ByChains(self)))
+    }
+
+    fn completer(&self) -> Option<Box<dyn Completer + '_>> {
+        if self.model.as_complete().is_some() {
+            return Some(Box::new(ByChains(self)));
+        }
+        Some(Box::new(PseudoGibbs { model: self.model.as_generate()?, answers: self, device: &self.device }))
+    }
+}
+
+/// A model whose chains make inputs and fill them in.
+struct ByChains<'a, M: Classifier>(&'a Trained<M>);
+
+impl<M: Classifier> ChainGenerator for ByChains<'_, M> {
+    fn examples(&self, classes: &[Class], steps: usize, seed: u64) -> Array2<f32> {
+        let Trained { model, device } = self.0;
+        let chains = model.as_chains().expect("`chains` asked");
+        let device = device.clone().autodiff();
+        let parts = classes.chunks(ROWS).zip(0..).map(|(classes, chunk)| {
+            let classes: Index = classes.iter().map(|class| u32::from(class.0)).collect();
+            array(chains.examples(&classes, steps, &mut Noise::new(seed, chunk, &device)))
+        });
+        stacked(parts.collect())
+    }
+
+    fn waiting(&self) -> Option<Array2<f32>> {
+        self.0.model.as_chains().expect("`chains` asked").waiting().map(array)
+    }
+}
+
+impl<M: Classifier> Completer for ByChains<'_, M> {
+    fn complete(&self, inputs: ArrayView2<f32>, known: ArrayView2<bool>, steps: usize, seed: u64) -> Array2<f32> {
+        let Trained { model, device } = self.0;
+        let completer = model.as_complete().expect("`completer` asked");
+        let device = device.clone().autodiff();
+        let parts = known_chunks(&inputs, &known).zip(0..).map(|((rows, known), chunk)| {
+            let (x, known) = (on_device(&rows, &device), on_device(&known.view(), &device));
+            array(completer.complete(&x, &known, steps, &mut Noise::new(seed, chunk, &device)))
+        });
+        stacked(parts.collect())
+    }
+}
+
+/// Inputs and 1 where a number is known, a few rows at a time.
+fn known_chunks<'a>(
+    inputs: &'a ArrayView2<f32>,
+    known: &'a ArrayView2<bool>,
+) -> impl Iterator<Item = (ArrayView2<'a, f32>, Array2<f32>)> {
+    let rows = inputs.axis_chunks_iter(Axis(0), ROWS);
+    rows.zip(known.axis_chunks_iter(Axis(0), ROWS)).map(|(rows, known)| (rows, known.mapv(f32::from)))
+}
+
+/// Fills in by turns: a class from p(y | x), a code from q(z | x, y), and what is missing as E[x | y, z] has it.
+///
+/// Rezende, Mohamed, Wierstra. *Stochastic Backpropagation and Approximate Inference in Deep Generative Models*. ICML 2014, arXiv:1401.4082, appendix F. What
+/// a draw differs in is what the code leaves open; the likelihood's own noise is not in it.
+pub struct PseudoGibbs<'a> {
+    /// Codes of inputs, and inputs of codes.
+    pub model: &'a dyn Generate,
+    /// Whose classes are drawn.
+    pub answers: &'a dyn Predictor,
+    /// Where the tensors are.
+    pub device: &'a Device,
+}
+
+impl PseudoGibbs<'_> {
+    /// A class for each row, drawn from p(y | x).
+    fn classes(&self, rows: &Array2<f32>, noise: &mut Noise) -> Index {
+        let probs = probs(&self.answers.log_probs(rows.view()));
+        let places: Vec<f32> = noise.uniform([rows.nrows()]).into_data().iter().collect();
+        let drawn = probs.rows().into_iter().zip(places).map(|(probs, place)| {
+            let mut left = place * probs.sum();
+            let at = probs.iter().position(|&p| {
+                left -= p;
+                left < 0.0
+            });
+            u32::try_from(at.unwrap_or(probs.len() - 1)).expect("few classes")
+        });
+        drawn.collect()
+    }
+}
+
+impl Completer for PseudoGibbs<'_> {
+    fn complete(&self, inputs: ArrayView2<f32>, known: ArrayView2<bool>, steps: usize, seed: u64) -> Array2<f32> {
+        let PseudoGibbs { model, device, .. } = *self;
+        let parts = known_chunks(&inputs, &known).zip(0..).map(|((rows, known), chunk)| {
+            let mut noise = Noise::new(seed, chunk, device);
+            // A code of nothing in particular, under the class that what is known suggests.
+            let mut classes = self.classes(&(&rows * &known), &mut noise);
+            let mut z = noise.normal([rows.nrows(), model.latent()]);
+            for _ in 0..steps {
+                let made = array(model.decode(&z, &classes));
+                let full = &rows * &known + made * known.mapv(|known| 1.0 - known);
+                classes = self.classes(&full, &mut noise);
+                z = model.code_of(&on_device(&full.view(), device), &classes).rsample(&mut noise);
+            }
+            let made = array(model.decode(&z, &classes));
+            &rows * &known + made * known.mapv(|known| 1.0 - known)
+        });
+        stacked(parts.collect())
+    }
+}
+
+/// Arrays of the same columns, one below the other.
+fn stacked(parts: Vec<Array2<f32>>) -> Array2<f32> {
+    let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+    concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, 0)))
 }
 
 /// Log-probs of logits `[n, s, c]`.
@@ -158,8 +270,7 @@ impl OnDevice<'_> {
                 array(map(&on_device(&part, self.device), &classes))
             })
             .collect();
-        let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-        concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, 0)))
+        stacked(parts)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Langevin chains that wait between two steps of a training.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Bool, IndexingUpdateOp, Tensor};
+use burn::tensor::{Bool, Device, IndexingUpdateOp, Tensor};
 
 use crate::noise::Noise;
-use crate::ops::{Index, index_tensor};
+use crate::ops::{Index, index_tensor, one_hot};
 
 /// Where Langevin chains wait between two steps of a training, so that the next one goes on where the last ended.
 ///
@@ -16,10 +16,67 @@ use crate::ops::{Index, index_tensor};
 #[derive(Module, Debug)]
 pub struct ReplayBuffer {
     slots: Param<Tensor<2>>, // [slots, d]
+    gaussians: Option<ClassGaussians>,
     #[module(skip)]
     of_classes: usize,
     #[module(skip)]
     classes: usize,
+}
+
+/// A Gaussian a class, with the mean and the covariance of some of its rows, where chains begin that need not find the data first.
+/// Yang, Ji. *JEM++: Improved Techniques for Training JEM*. ICCV 2021, arXiv:2109.09032.
+///
+/// The covariance is that of the rows, so a sum of their deviations with normal weights is a sample, and no matrix of `[d, d]` is made.
+#[derive(Module, Debug)]
+struct ClassGaussians {
+    means: Param<Tensor<2>>,      // [classes, d]
+    deviations: Param<Tensor<2>>, // [classes · ROWS, d], each class's over √(its rows − 1)
+    #[module(skip)]
+    bounded: bool,
+}
+
+/// Rows of a class that its Gaussian is made of, at most.
+const ROWS: usize = 64;
+
+/// Added to each variance, as JEM++ has it.
+const VARIANCE: f64 = 1e-4;
+
+impl ClassGaussians {
+    fn at_zero(classes: usize, width: usize, bounded: bool, device: &Device) -> ClassGaussians {
+        let zeros = |rows| Param::from_tensor(Tensor::zeros([rows, width], device)).no_grad();
+        ClassGaussians { means: zeros(classes), deviations: zeros(classes * ROWS), bounded }
+    }
+
+    /// Of the first rows of each class, one or more: `[n, d]` each.
+    fn of(rows: &[Tensor<2>], bounded: bool) -> ClassGaussians {
+        let mut means = Vec::new();
+        let mut deviations = Vec::new();
+        for rows in rows {
+            let [n, width] = rows.dims();
+            let n = n.min(ROWS);
+            let rows = rows.clone().detach().slice_dim(0, 0..n);
+            let mean = rows.clone().mean_dim(0);
+            let scale = ((n - 1).max(1) as f64).sqrt();
+            let padding = Tensor::zeros([ROWS - n, width], (&rows.device(), rows.dtype()));
+            deviations.push(Tensor::cat(vec![(rows - mean.clone()) / scale, padding], 0));
+            means.push(mean);
+        }
+        let stored = |rows| Param::from_tensor(Tensor::cat(rows, 0)).no_grad();
+        ClassGaussians { means: stored(means), deviations: stored(deviations), bounded }
+    }
+
+    /// One of each of these classes: `[n, d]`.
+    fn draw(&self, classes: &Index, noise: &mut Noise) -> Tensor<2> {
+        let (n, count) = (classes.len(), self.means.dims()[0]);
+        let (means, deviations) = (self.means.val().detach(), self.deviations.val().detach());
+        let weights = noise.normal([n, ROWS]).cast(means.dtype()).repeat_dim(1, count);
+        // Only the weights of a row's own class count.
+        let own: Tensor<3> = one_hot(classes, count, &means).unsqueeze_dim(2);
+        let own = own.repeat_dim(2, ROWS).reshape([n, count * ROWS]);
+        let small = noise.normal([n, means.dims()[1]]).cast(means.dtype()) * VARIANCE.sqrt();
+        let drawn = means.select(0, index_tensor(classes, noise.device())) + (weights * own).matmul(deviations) + small;
+        if self.bounded { drawn.clamp(-1.0, 1.0) } else { drawn }
+    }
 }
 
 /// Chains that were taken out.
@@ -35,7 +92,7 @@ pub struct Chains {
 }
 
 impl ReplayBuffer {
-    /// Slots of `width` numbers, 𝒰(−1, 1) each; a `share` of them of classes.
+    /// Slots of `width` numbers, 𝒰(−1, 1) each, as chains begin; a `share` of them of classes.
     pub fn new(slots: usize, width: usize, share: f64, classes: usize, noise: &mut Noise) -> ReplayBuffer {
         #[expect(
             clippy::cast_possible_truncation,
@@ -45,25 +102,66 @@ impl ReplayBuffer {
         let each = (share * slots as f64 / classes as f64).round() as usize;
         ReplayBuffer {
             slots: Param::from_tensor(noise.uniform([slots, width]) * 2.0 - 1.0).no_grad(),
+            gaussians: None,
             of_classes: each * classes,
             classes,
         }
     }
 
-    /// Takes out `n` chains, or as many as there are slots, from different slots, each as likely as any other of its kind; each begins anew,
-    /// at 𝒰(−1, 1), with the probability `fresh`.
+    /// The same buffer, whose chains begin at class Gaussians, cut to −1 to 1 where they are `bounded`; before [`ReplayBuffer::begin`] all of these
+    /// are at 0.
+    #[must_use]
+    pub fn at_classes(self, bounded: bool) -> ReplayBuffer {
+        let [_, width] = self.slots.dims();
+        let gaussians = ClassGaussians::at_zero(self.classes, width, bounded, &self.slots.val().device());
+        ReplayBuffer { gaussians: Some(gaussians), ..self }
+    }
+
+    /// Begins every chain anew at the Gaussians of these rows of each class, where chains begin at classes.
+    #[must_use]
+    pub fn begin(self, rows: &[Tensor<2>], noise: &mut Noise) -> ReplayBuffer {
+        let Some(gaussians) = &self.gaussians else { return self };
+        let gaussians = ClassGaussians::of(rows, gaussians.bounded);
+        let slots = self.slots.dims()[0];
+        let classes: Index = (0..small(slots)).map(|slot| self.class_of(slot, noise)).collect();
+        let new = gaussians.draw(&classes, noise);
+        ReplayBuffer { gaussians: Some(gaussians), slots: self.slots.map(|_| new).no_grad(), ..self }
+    }
+
+    /// The class that a slot is of, or any where it is of none.
+    fn class_of(&self, slot: u32, noise: &mut Noise) -> u32 {
+        match self.of_classes {
+            of_classes if slot < small(of_classes) => slot * small(self.classes) / small(of_classes),
+            _ => any_below(self.classes, noise),
+        }
+    }
+
+    /// Where new chains of these classes begin: `[n, d]`.
+    pub fn beginnings(&self, classes: &Index, noise: &mut Noise) -> Tensor<2> {
+        match &self.gaussians {
+            None => noise.uniform([classes.len(), self.slots.dims()[1]]) * 2.0 - 1.0,
+            Some(gaussians) => gaussians.draw(classes, noise),
+        }
+    }
+
+    /// Takes out `n` chains, or as many as there are slots, from different slots, each as likely as any other of its kind; each begins anew with
+    /// the probability `fresh`.
     pub fn draw(&self, n: usize, fresh: f64, noise: &mut Noise) -> Chains {
         let [slots, width] = self.slots.val().dims();
         let n = n.min(slots);
         let of_classes = (n * self.of_classes).div_ceil(slots);
         let mut drawn = spread_out(0, self.of_classes, of_classes, noise);
         drawn.extend(spread_out(self.of_classes, slots - self.of_classes, n - of_classes, noise));
-        let class = |slot: &u32| slot * u32::try_from(self.classes).expect("few classes") / small(self.of_classes);
-        let classes = drawn[..of_classes].iter().map(class).collect();
+        let class = |slot: &u32| slot * small(self.classes) / small(self.of_classes);
+        let classes: Index = drawn[..of_classes].iter().map(class).collect();
         let slots: Index = drawn.into();
         let kept = self.slots.val().detach().select(0, index_tensor(&slots, noise.device()));
         let fresh = noise.uniform([n, 1]).lower_elem(fresh);
-        let new = noise.uniform([n, width]) * 2.0 - 1.0;
+        let begun: Index = match self.gaussians {
+            None => slots.clone(),
+            Some(_) => classes.iter().copied().chain((of_classes..n).map(|_| any_below(self.classes, noise))).collect(),
+        };
+        let new = self.beginnings(&begun, noise);
         Chains { slots, classes, at: kept.mask_where(fresh.clone().expand([n, width]), new), fresh }
     }
 
@@ -99,6 +197,14 @@ fn spread_out(first: usize, count: usize, n: usize, noise: &mut Noise) -> Vec<u3
         .enumerate()
         .map(|(at, &place)| small(first + (begin + at * stretch + within(place, stretch)) % count))
         .collect()
+}
+
+/// One of the numbers below `count`, each as likely.
+fn any_below(count: usize, noise: &mut Noise) -> u32 {
+    let place: f64 = noise.uniform([1]).into_data().iter().next().expect("one number");
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to a small count")]
+    let at = (place * count as f64) as u32;
+    at.min(small(count) - 1)
 }
 
 fn small(number: usize) -> u32 {

@@ -8,6 +8,7 @@
 //! RUN/MODEL/weights.safetensors a finished model's parameters
 //! RUN/MODEL/checkpoint.safetensors  an unfinished one's, with the optimiser's state
 //! RUN/MODEL/trust.json         what held-out items say of the model; absent where none were held out
+//! RUN/MODEL/robust.json        what `halfmoon robust` found, where it was asked
 //! RUN/MODEL/log.jsonl           the loss terms, a line every few steps
 //! RUN/MODEL/events.out.tfevents.*   the same for TensorBoard
 //! RUN/folds/N/MODEL/            the same for each held-out fold, where there were no test data
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{self, Config};
-use crate::fit::Entry;
+use crate::fit::{Entry, Logits};
 
 /// What a run keeps of its data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,6 +125,31 @@ pub struct Asked {
 
 /// Opens a run's first model, or the one of this name.
 pub fn open(folder: &Path, model: Option<&str>, device: &Device) -> Result<Asked> {
+    let Opened { run, entry, data, config, finished, stored } = find(folder, model)?;
+    let layout = data.encoding.layout();
+    let predictor = (entry.load)(config.settings(entry), &layout, data.schema.classes.len(), &stored, device)?;
+    let trust = if finished { read_trust(&trust(&run.model(entry)))? } else { None };
+    Ok(Asked { entry, data, config, predictor, finished, trust })
+}
+
+/// The same model's logits as a function that gradients of the input flow through, on a device that tracks them. `None` for a model that is no such function.
+pub fn open_logits(folder: &Path, model: Option<&str>, device: &Device) -> Result<Option<Logits>> {
+    let Opened { entry, data, config, stored, .. } = find(folder, model)?;
+    let layout = data.encoding.layout();
+    (entry.logits)(config.settings(entry), &layout, data.schema.classes.len(), &stored, device)
+}
+
+/// A run's model before it is loaded.
+struct Opened {
+    run: Folder,
+    entry: &'static Entry,
+    data: DataRecord,
+    config: Config,
+    finished: bool,
+    stored: Checkpoint,
+}
+
+fn find(folder: &Path, model: Option<&str>) -> Result<Opened> {
     let run = Folder(folder.to_owned());
     if !run.config().is_file() {
         let problem = if folder.exists() { "is not a run: it holds no config.toml" } else { "does not exist" };
@@ -154,10 +180,7 @@ pub fn open(folder: &Path, model: Option<&str>, device: &Device) -> Result<Asked
         return Err(Error::data(folder, format!("`{}` has not been trained yet", entry.name), hint));
     }
     let stored = Checkpoint::read(if finished { &weights } else { &checkpoint })?;
-    let layout = data.encoding.layout();
-    let predictor = (entry.load)(config.settings(entry), &layout, data.schema.classes.len(), &stored, device)?;
-    let trust = if finished { read_trust(&trust(&run.model(entry)))? } else { None };
-    Ok(Asked { entry, data, config, predictor, finished, trust })
+    Ok(Opened { run, entry, data, config, finished, stored })
 }
 
 fn read_trust(path: &Path) -> Result<Option<Trust>> {
@@ -187,6 +210,11 @@ pub fn trust(model: &Path) -> PathBuf {
     model.join("trust.json")
 }
 
+/// What `halfmoon robust` found, in a model's folder.
+pub fn robust(model: &Path) -> PathBuf {
+    model.join("robust.json")
+}
+
 /// The loss terms, in a model's folder.
 pub fn log(model: &Path) -> PathBuf {
     model.join("log.jsonl")
@@ -200,7 +228,9 @@ pub fn read_log(model: &Path) -> Vec<(String, Vec<(f64, f64)>)> {
         let Ok(serde_json::Value::Object(line)) = serde_json::from_str(line) else { break };
         let Some(step) = line.get("step").and_then(serde_json::Value::as_f64) else { break };
         for (name, value) in line.iter().filter(|(name, _)| !matches!(name.as_str(), "step" | "seconds")) {
-            terms.entry(name.clone()).or_default().extend(value.as_f64().map(|value| (step, value)));
+            if let Some(value) = value.as_f64() {
+                terms.entry(name.clone()).or_default().push((step, value));
+            }
         }
     }
     let mut terms: Vec<_> = terms.into_iter().collect();
@@ -208,11 +238,24 @@ pub fn read_log(model: &Path) -> Vec<(String, Vec<(f64, f64)>)> {
     terms
 }
 
+/// Every device that a build may have; but for the first, each is a feature of Cargo's.
+pub const DEVICES: [&str; 4] = ["cpu", "cuda", "vulkan", "metal"];
+
 /// The device of this name.
 pub fn device(name: &str) -> Result<Device> {
     match name {
         "cpu" => Ok(Device::flex()),
-        _ => Err(Error::usage(format!("`{name}` is not a device of this build"), "known: cpu")),
+        #[cfg(feature = "cuda")]
+        "cuda" => Ok(Device::cuda(0)),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "metal")]
+        "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
+        feature if DEVICES.contains(&feature) => Err(Error::usage(
+            format!("this build is without `{feature}`"),
+            format!("build one with it: cargo install --path crates/halfmoon-cli --features {feature}"),
+        )),
+        _ => Err(Error::usage(format!("`{name}` is not a device"), format!("known: {}", DEVICES.join(", ")))),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::loss::Loss;
 use crate::model::Model;
 use crate::noise::Noise;
 use crate::ops::Adam;
+use crate::vitals::{Guard, Setback};
 
 /// How to train.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,7 +128,12 @@ pub struct Update<'a> {
 impl Update<'_> {
     /// The model after a step against these gradients.
     pub fn apply<M: Module>(&mut self, model: M, gradients: Gradients) -> M {
-        let mut gradients = GradientsParams::from_grads(gradients, &model);
+        let gradients = GradientsParams::from_grads(gradients, &model);
+        self.apply_parameters(model, gradients)
+    }
+
+    /// The same where each parameter's gradient is known by its id.
+    pub fn apply_parameters<M: Module>(&mut self, model: M, mut gradients: GradientsParams) -> M {
         if self.max_norm > 0.0 {
             let norm = norm(&model, &gradients);
             if norm > self.max_norm {
@@ -178,6 +184,12 @@ pub trait Watch {
     /// When `step` did not answer [`Then::Continue`], and after the last step.
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()>;
 
+    /// When a training ran away and went back.
+    fn setback(&mut self, setback: &Setback) -> Result<()> {
+        let _ = setback;
+        Ok(())
+    }
+
     /// Share of the time that may be spent that is spent; 0 where there is no limit.
     fn spent(&self) -> f64 {
         0.0
@@ -212,9 +224,11 @@ pub enum Then {
 
 /// A training: its stages, and what happens between them.
 pub struct Course<'a, M> {
+    /// Name of the model, for what is said of it.
+    pub name: &'static str,
     /// A plan a stage.
     pub plans: Vec<Plan>,
-    /// The model that a stage after the first goes on with.
+    /// The model that a stage begins with.
     pub begin_stage: &'a dyn Fn(usize, M) -> M,
     /// What early stopping looks at, if the last plan asks for it: the smaller, the better.
     pub validate: Option<&'a dyn Fn(&M) -> f64>,
@@ -227,6 +241,7 @@ impl<M> Course<'_, M> {
 }
 
 /// What a training came to.
+#[derive(Debug)]
 pub struct Ended {
     /// The state after the last step that was done.
     pub checkpoint: Checkpoint,
@@ -249,9 +264,11 @@ pub fn train<M: Model>(
     let mut done = 0;
     let mut best = None;
     let mut kept = None;
+    let mut guard = Guard::new(M::vitals(), None);
     if let Some(mut checkpoint) = resume {
         done = checkpoint.step;
         best = checkpoint.best.take();
+        guard = Guard::new(M::vitals(), Some(&mut checkpoint));
         kept = Some(checkpoint);
     }
     for (stage, plan) in course.plans.iter().enumerate() {
@@ -268,18 +285,21 @@ pub fn train<M: Model>(
             Some(checkpoint) => model = checkpoint.parameters_into(model)?,
             None => {}
         }
-        if stage > 0 && done == first {
+        if done == first {
+            guard.begin_stage();
             model = number_parameters((course.begin_stage)(stage, model));
         }
         let is_last = stage + 1 == course.plans.len();
         let share = (first + plan.steps) as f64 / course.steps_before(course.plans.len()) as f64;
         let mut batches = Batches::new(rows, plan, stage, seed, rows.device);
         while done < first + plan.steps {
-            let mut noise = Noise::new(seed, done, rows.device);
-            let batch = batches.at(done - first, &mut noise);
+            guard.keep(done, || Checkpoint::of(&model, &optimizer, done));
+            let setbacks = guard.health.setbacks;
+            let mut noise = Noise::new(seed, done + (u64::from(setbacks) << SETBACK), rows.device);
+            let batch = batches.at(done - first, setbacks, &mut noise);
             let mut loss;
-            let mut update =
-                Update { optimizer: &mut optimizer, rate: plan.rate_at(done - first), max_norm: plan.max_norm };
+            let rate = plan.rate_at(done - first) * guard.health.caution();
+            let mut update = Update { optimizer: &mut optimizer, rate, max_norm: plan.max_norm };
             (model, loss) = model.step(&batch, &mut memory, &mut noise, &mut update);
             done += 1;
             let mut exhausted = false;
@@ -292,18 +312,40 @@ pub fn train<M: Model>(
                 }
                 exhausted = done - best.step >= plan.patience * CHECK_EVERY;
             }
-            let then = watch.step(done, &loss)?;
-            // This stage has had its share of the time; the next one has not.
-            let is_spent = !is_last && then != Then::Stop && (then == Then::Finish || watch.spent() >= share);
-            if is_spent || exhausted {
-                done = first + plan.steps;
-                break;
+            let mut trouble = guard.look(done, &loss);
+            let mut checkpoint = None;
+            if trouble.is_none() {
+                let then = watch.step(done, &loss)?;
+                // This stage has had its share of the time; the next one has not.
+                let is_spent = !is_last && then != Then::Stop && (then == Then::Finish || watch.spent() >= share);
+                if is_spent || exhausted {
+                    done = first + plan.steps;
+                    break;
+                }
+                if then == Then::Continue {
+                    continue;
+                }
+                let state = Checkpoint::of(&model, &optimizer, done).with_best(best.clone());
+                trouble = guard.look_at(&state);
+                checkpoint = Some((then, guard.remembered(state)));
             }
-            if then == Then::Continue {
+            if let Some(trouble) = trouble {
+                let (state, setback) = match guard.go_back(trouble) {
+                    Ok(back) => back,
+                    Err(trouble) => {
+                        if let Some(sound) = guard.last_sound() {
+                            watch.checkpoint(&guard.remembered(sound.clone()))?;
+                        }
+                        return trouble.give_up(course.name, guard.health.setbacks);
+                    }
+                };
+                (model, optimizer) = state.restore(model, plan.optimizer())?;
+                done = state.step;
+                best = best.filter(|best: &Best| best.step <= done);
+                watch.setback(&setback)?;
                 continue;
             }
-            let mut checkpoint = Checkpoint::of(&model, &optimizer, done);
-            checkpoint.best.clone_from(&best);
+            let Some((then, checkpoint)) = checkpoint else { continue };
             watch.checkpoint(&checkpoint)?;
             match then {
                 Then::Stop => return Ok(Ended { checkpoint, stopped: true }),
@@ -311,8 +353,7 @@ pub fn train<M: Model>(
                 Then::Continue | Then::Save => {}
             }
         }
-        let mut checkpoint = Checkpoint::of(&model, &optimizer, done);
-        checkpoint.best.clone_from(&best);
+        let checkpoint = guard.remembered(Checkpoint::of(&model, &optimizer, done).with_best(best.clone()));
         if is_last {
             let checkpoint = checkpoint.at_its_best();
             watch.checkpoint(&checkpoint)?;
@@ -322,6 +363,9 @@ pub fn train<M: Model>(
     }
     unreachable!("a course has a last stage")
 }
+
+/// Bits of a noise stream's number below those that count setbacks: more than any run has steps.
+const SETBACK: u32 = 40;
 
 /// The error for a loss that is not a number any more.
 pub fn diverged(name: &str, step: u64) -> Error {

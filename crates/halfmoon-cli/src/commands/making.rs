@@ -35,17 +35,27 @@ pub(super) struct Items {
 }
 
 impl Maker {
-    /// Opens the run of a command called `name`.
+    /// Opens the run of a command called `name` that needs codes.
     pub(super) fn open(args: &Making, name: &str) -> Result<Maker, Error> {
+        let maker = Maker::open_any(args, name)?;
+        if matches!(maker.asked.entry.makes, Makes::Nothing | Makes::InputsByChains) {
+            let model = maker.asked.entry.name;
+            return Err(Error::usage(
+                format!("`{model}` makes nothing from codes, so there is nothing to show"),
+                format!(
+                    "train one that does: {}",
+                    able(|makes| matches!(makes, Makes::Inputs | Makes::InputsOfAClass))
+                ),
+            ));
+        }
+        Ok(maker)
+    }
+
+    /// Opens the run of a command called `name`, whatever its model makes.
+    pub(super) fn open_any(args: &Making, name: &str) -> Result<Maker, Error> {
         let asked = run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?;
         if !asked.finished {
             eprintln!("note: this run was stopped before its last step");
-        }
-        if asked.entry.makes == Makes::Nothing {
-            return Err(Error::usage(
-                format!("`{}` answers and makes nothing, so there is nothing to show", asked.entry.name),
-                format!("train one that does: {}", able(|makes| makes != Makes::Nothing)),
-            ));
         }
         let output = args.output.clone().unwrap_or_else(|| args.run.join(format!("{name}.png")));
         Ok(Maker { run: args.run.clone(), output, asked })
@@ -59,6 +69,11 @@ impl Maker {
     /// The class of this name, or an error where the model or the data know none.
     pub(super) fn class(&self, name: &str) -> Result<Class, Error> {
         self.needs_classes()?;
+        self.class_of_run(name)
+    }
+
+    /// The class of this name, whether or not the model makes inputs of a class.
+    pub(super) fn class_of_run(&self, name: &str) -> Result<Class, Error> {
         let classes = &self.asked.data.schema.classes;
         let found = classes.iter().position(|class| class == name);
         let class = found.ok_or_else(|| {
@@ -70,12 +85,15 @@ impl Maker {
 
     /// An error where the model makes inputs of no particular class.
     pub(super) fn needs_classes(&self) -> Result<(), Error> {
-        if self.asked.entry.makes == Makes::InputsOfAClass {
+        if matches!(self.asked.entry.makes, Makes::InputsOfAClass | Makes::InputsByChains) {
             return Ok(());
         }
         Err(Error::usage(
             format!("`{}` makes inputs without regard to a class", self.asked.entry.name),
-            format!("models that know classes: {}", able(|makes| makes == Makes::InputsOfAClass)),
+            format!(
+                "models that know classes: {}",
+                able(|makes| matches!(makes, Makes::InputsOfAClass | Makes::InputsByChains))
+            ),
         ))
     }
 
@@ -172,7 +190,7 @@ impl Maker {
         };
         run::write_aside(&self.output, &array)?;
         let name = self.output.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('x'));
-        if let Some(rest) = name.filter(|_| self.generator().knows_classes()) {
+        if let Some(rest) = name.filter(|_| self.asked.entry.makes != Makes::Inputs) {
             let y: Vec<u8> = classes.iter().flat_map(|class| class.0.to_le_bytes()).collect();
             run::write_aside(&self.output.with_file_name(format!("y{rest}")), &npy("<u2", &[n], &y))?;
         }
@@ -224,4 +242,9 @@ pub(super) fn able(is_able: impl Fn(Makes) -> bool) -> String {
 
 fn number(class: usize) -> Class {
     Class(u16::try_from(class).expect("a class is a u16"))
+}
+
+/// The names of the models that fill in what is missing.
+pub(super) fn completing() -> String {
+    able(|makes| makes != Makes::Nothing)
 }

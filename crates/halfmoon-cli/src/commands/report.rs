@@ -7,17 +7,20 @@ use std::path::{Path, PathBuf};
 use halfmoon::cite;
 use halfmoon::noise::Noise;
 use halfmoon::predict::array;
+use halfmoon::robust::{AtRadius, Robustness};
 use halfmoon::run::{self, Asked, Folder, Versions};
 use halfmoon::set_aside::{SetAside, with_baseline};
 use halfmoon::trust::halves;
 use halfmoon_pool::calibration::Temperature;
-use halfmoon_pool::dataset::Features;
+use halfmoon_pool::dataset::{Features, ImageShape};
+use halfmoon_pool::metric::predicted;
 use halfmoon_pool::outlier::{OUTLIER_SCORES, outlier_scores};
 use halfmoon_pool::read::{self, Problem, Status};
-use halfmoon_pool::scores::{Predictions, Scores};
+use halfmoon_pool::scores::{self, ChainGenerator, Predictions, Scores};
 use halfmoon_pool::trust::{Trust, cross_fitted};
 use halfmoon_pool::{Class, Dataset, Error, Schema};
-use halfmoon_report::{Answers, Baseline, Codes, Found, Others, OutlierScore, Samples, Term, html};
+use halfmoon_report::{Answers, Attacks, Baseline, Codes, Found, Others, OutlierScore, Samples, Term, html};
+use ndarray::Array2;
 
 use crate::Failure;
 use crate::args::Report;
@@ -171,7 +174,11 @@ fn of_run(args: &Report, folder: &Path) -> Result<halfmoon_report::Report, Error
     let keys = papers.chain(cite::of_data(&asked.config.data.path)).chain(["kingma2015adam"]).chain(OF_TRUST);
     let config = Folder(folder.to_owned()).config();
     let train = format!("halfmoon train --config {} --out NEW-RUN", quoted(&config.into_os_string()));
-    let samples = samples(&asked)?;
+    let (samples, chains) = match (asked.predictor.chains(), &asked.data.schema.features) {
+        (Some(chains), Features::Image(shape)) => by_chains(&asked, &*chains, *shape),
+        _ => (samples(&asked)?, None),
+    };
+    let attacks = attacks(&asked, folder)?;
     let codes = codes(&asked, &aside.items);
     let SetAside { items, unlabelled, protocol, notes, problems, .. } = aside;
     let left_out = problems.into_iter().map(|Problem { place, reason }| (place, reason)).collect();
@@ -183,6 +190,8 @@ fn of_run(args: &Report, folder: &Path) -> Result<halfmoon_report::Report, Error
         others,
         learning,
         samples,
+        chains,
+        attacks,
         data: Some(Found { notes, left_out }),
         commands: commands(vec![train]),
         citations: citations(keys),
@@ -295,6 +304,58 @@ fn codes(asked: &Asked, items: &Dataset) -> Option<Codes> {
     let rows: Vec<usize> = (0..items.len()).step_by(items.len().div_ceil(CODES).max(1)).collect();
     let codes = asked.predictor.scores(asked.data.encoding.encode(&items.inputs, &rows).view()).codes?;
     Some(Codes { items: rows, codes })
+}
+
+/// What `halfmoon robust` found and kept.
+fn attacks(asked: &Asked, folder: &Path) -> Result<Vec<Attacks>, Error> {
+    let path = run::robust(&Folder(folder.to_owned()).model(asked.entry));
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let bytes = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
+    let found: Vec<Robustness> = serde_json::from_slice(&bytes).map_err(|error| {
+        Error::data(path.as_path(), error.to_string(), "the file is damaged: ask `halfmoon robust` again")
+    })?;
+    let of = |Robustness { norm, items, clean, at, doubts }: Robustness| {
+        let curve = |name: &str, of: &dyn Fn(&AtRadius) -> Option<f64>| {
+            let points: Option<Vec<_>> = at.iter().map(|at| Some((at.radius, of(at)?))).collect();
+            points.map(|points| (name.to_owned(), points))
+        };
+        let curves = [
+            curve("worst of all attacks", &|at| Some(at.worst)),
+            curve("one step (FGSM)", &|at| Some(at.fgsm)),
+            curve("projected gradient ascent", &|at| Some(at.pgd)),
+            curve("changes found against another classifier", &|at| at.transferred),
+            curve("noise", &|at| Some(at.noise)),
+        ];
+        let radius = match norm.as_str() {
+            "linf" => "largest change of a number",
+            _ => "length of the change",
+        };
+        Attacks { radius: radius.into(), items, clean, curves: curves.into_iter().flatten().collect(), doubts }
+    };
+    Ok(found.into_iter().map(of).collect())
+}
+
+/// Steps of the chains that make pictures for the page.
+const CHAIN_STEPS: usize = 300;
+
+/// Pictures by chains, and where the chains of the training stood, under the class that each is given.
+fn by_chains(asked: &Asked, chains: &dyn ChainGenerator, shape: ImageShape) -> (Option<Samples>, Option<Samples>) {
+    let names = &asked.data.schema.classes;
+    let classes: Vec<Class> =
+        (0..=u16::MAX).take(names.len().min(SHOWN_CLASSES)).flat_map(|class| [Class(class); SAMPLES]).collect();
+    let show = |made: Array2<f32>, classes: Vec<Class>| {
+        let pixels = asked.data.encoding.pixels(made)?;
+        Some(Samples { shape, pixels, classes: Some(classes), names: names.clone() })
+    };
+    let samples = show(chains.examples(&classes, CHAIN_STEPS, 1), classes);
+    let waiting = chains.waiting().and_then(|waiting| {
+        let probs = scores::probs(&asked.predictor.log_probs(waiting.view()));
+        let given = probs.rows().into_iter().map(|row| predicted(row)).collect();
+        show(waiting, given)
+    });
+    (samples, waiting)
 }
 
 /// Pictures from random codes. `None` for a model that makes none.

@@ -28,7 +28,8 @@ pub(crate) fn sign(at: usize) -> String {
     )
 }
 
-fn style(at: usize) -> String {
+/// How a line is drawn.
+pub(crate) fn style(at: usize) -> String {
     format!("way w{}", at % LINES)
 }
 

@@ -5,7 +5,7 @@
 use halfmoon_pool::dataset::{Cells, Column, ColumnKind, Features, Ids, ImageShape, Inputs, Table};
 use halfmoon_pool::scores::Predictions;
 use halfmoon_pool::{Class, Dataset, Schema};
-use halfmoon_report::{Answers, Baseline, Codes, Found, Others, OutlierScore, Report, Samples, Term, html};
+use halfmoon_report::{Answers, Attacks, Baseline, Codes, Found, Others, OutlierScore, Report, Samples, Term, html};
 use ndarray::Array2;
 use roxmltree::{Document, ParsingOptions};
 
@@ -65,6 +65,13 @@ fn whole(n: usize, k: usize) -> Report {
         usual: scores(0.0),
         others: scores(shift),
     };
+    let made_up = Samples {
+        shape: SMALL,
+        pixels: Array2::from_elem((2 * k, SMALL.len()), 0.5),
+        classes: Some((0..2 * k).map(|row| Class(u16::try_from(row % k).unwrap())).collect()),
+        names: names(k),
+    };
+    let curve = |share: f64| vec![(0.1, share), (0.2, share / 2.0)];
     Report {
         title: "digits".into(),
         about: vec![("model".into(), "m2".into())],
@@ -75,12 +82,15 @@ fn whole(n: usize, k: usize) -> Report {
             name: "total".into(),
             points: (1..500).map(|step| (f64::from(step), 1.0 / f64::from(step))).collect(),
         }],
-        samples: Some(Samples {
-            shape: SMALL,
-            pixels: Array2::from_elem((2 * k, SMALL.len()), 0.5),
-            classes: Some((0..2 * k).map(|row| Class(u16::try_from(row % k).unwrap())).collect()),
-            names: names(k),
-        }),
+        samples: Some(made_up.clone()),
+        chains: Some(made_up),
+        attacks: vec![Attacks {
+            radius: "largest change of a number".into(),
+            items: 200,
+            clean: 0.9,
+            curves: vec![("worst of all attacks".into(), curve(0.4)), ("noise".into(), curve(0.2))],
+            doubts: vec!["within 0.1, noise does more harm than any attack".into()],
+        }],
         data: Some(Found { notes: vec!["one note".into()], left_out: vec![("a.png".into(), "empty".into())] }),
         commands: vec!["halfmoon report run".into()],
         citations: vec![
@@ -284,7 +294,7 @@ fn ten_thousand_pictures_make_a_page_of_a_megabyte_at_most() {
     let items = items(&predictions, names(10), Features::Image(shape), Inputs::Bytes(pixels));
     let page = sound(&Report { answers: Some(answers(predictions, items)), ..whole(60, 10) });
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
-    assert_eq!(page.matches("class=\"tile\" role=\"img\" viewBox").count(), 20 + 20 + 20);
+    assert_eq!(page.matches("class=\"tile\" role=\"img\" viewBox").count(), 20 + 20 + 20 + 20);
 }
 
 #[test]

@@ -65,8 +65,8 @@ impl ModelConfig for AdgmConfig {
         self.0.init(structure, layout, classes, noise)
     }
 
-    fn begin_stage(&self, _: usize, model: Auxiliary, _: &TrainingRows, _: &mut Noise) -> Auxiliary {
-        model.into_adgm()
+    fn begin_stage(&self, stage: usize, model: Auxiliary, _: &TrainingRows, _: &mut Noise) -> Auxiliary {
+        if stage == 0 { model } else { model.into_adgm() }
     }
 
     fn init_like(&self, stored: &Checkpoint, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {

@@ -145,7 +145,7 @@ impl AuxiliaryConfig {
     pub(super) fn init(&self, structure: Structure, layout: &Layout, classes: usize, noise: &mut Noise) -> Auxiliary {
         let (c, m, k) = (classes, self.latent, self.auxiliary);
         let shape = layout.image.filter(|_| self.net == Net::Conv);
-        let features = shape.map(|shape| ConvFeatures::new(shape, &self.channels, noise));
+        let features = shape.map(|shape| ConvFeatures::new(shape, &self.channels, Activation::Relu, noise));
         let d = features.as_ref().map_or(layout.width(), ConvFeatures::width);
         let hidden = &Hidden { widths: &self.hidden, activation: self.activation, norm: self.norm };
         let q_y = if self.inference.q_y_sees_x() { &[k, d][..] } else { &[k] };
@@ -449,7 +449,7 @@ impl Classifier for Auxiliary {
 }
 
 /// After all stages and warm-ups.
-const TRAINED: Moment = Moment { stage: usize::MAX, step: u64::MAX };
+const TRAINED: Moment = Moment { stage: usize::MAX, step: u64::MAX, setbacks: 0 };
 
 impl LogDensity for Auxiliary {
     /// The bound on log p(x, ŷ) for one a and its likeliest class ŷ: a lower bound on log p(x) as well.
@@ -485,9 +485,9 @@ impl Generate for Auxiliary {
     }
 
     /// At a = E[a | x].
-    fn encode(&self, x: &Tensor<2>, y: &Index) -> Tensor<2> {
+    fn code_of(&self, x: &Tensor<2>, y: &Index) -> Normal {
         let seen = self.seen(x);
-        self.q_z(&Pairs::own(y), Row(&self.q_a.of(&seen).mean), Class, Row(&seen)).mean
+        self.q_z(&Pairs::own(y), Row(&self.q_a.of(&seen).mean), Class, Row(&seen))
     }
 
     /// Where x depends on a, at a = E[a | y, z].

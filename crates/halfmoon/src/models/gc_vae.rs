@@ -284,8 +284,9 @@ impl Generate for GcVae {
         true
     }
 
-    fn encode(&self, x: &Tensor<2>, y: &Index) -> Tensor<2> {
-        self.q_h.of(x).mean - self.beside(y)
+    fn code_of(&self, x: &Tensor<2>, y: &Index) -> Normal {
+        let Normal { mean, log_var } = self.q_h.of(x);
+        Normal { mean: mean - self.beside(y), log_var }
     }
 
     fn decode(&self, z: &Tensor<2>, y: &Index) -> Tensor<2> {

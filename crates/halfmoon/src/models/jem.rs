@@ -16,30 +16,42 @@
 //! Training* and in the discriminators of ARAL. With `head = "gaussian"` the logits are log π_y − ½|h(x) − μ_y|² of a Gaussian-coupled softmax
 //! (Hayashi 2024), and log p(x) + log Z cannot be above 0.
 //!
+//! `sharpness` is the radius of sharpness-aware steps, which with `preset = "proximal"` is SADA-JEM (Yang, Su, Ji 2023).
+//!
 //! Rows are seen as 2x − 1 where they are shares of white or categories, from −1 to 1; standardised numbers as they are.
 
 use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
+use halfmoon_pool::Class;
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
 use super::supervised::{Net, Supervised, SupervisedConfig};
+use crate::augment::Augment;
+use crate::batches::TrainingRows;
+use crate::checkpoint::Checkpoint;
 use crate::dist::Categorical;
-use crate::energy::{Langevin, Of, input_gradient, log_density};
+use crate::energy::{Climbed, Langevin, Of, input_gradient, log_density, seen, unseen};
 use crate::loss::Loss;
-use crate::model::{Batch, Classifier, LogDensity, Model, ModelConfig};
-use crate::nets::{Activation, GaussianSoftmax};
+use crate::model::{Batch, Classifier, Complete, LogDensity, MakeByChains, Makes, Model, ModelConfig};
+use crate::nets::{Activation, GaussianSoftmax, WideResNetConfig};
 use crate::noise::Noise;
 use crate::ops::Index;
 use crate::replay_buffer::{Chains, ReplayBuffer};
+use crate::sharpness::uphill;
 use crate::train::{Decay, Plan, Update};
+use crate::vitals::{self, Most, Vital};
 
 /// Hyper-parameters of [`Jem`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JemConfig {
-    /// `mlp` for any rows, `conv` for pictures.
+    /// What the other settings are unless they are given. `small` is for small networks and few labels; `jem`, `proximal` and `logistic` are published
+    /// recipes, without their networks.
+    pub preset: Recipe,
+    /// `mlp` for any rows, `conv` and `wide_resnet` for pictures.
     pub net: Net,
     /// Widths of the hidden layers.
     pub hidden: Vec<usize>,
@@ -47,6 +59,8 @@ pub struct JemConfig {
     pub activation: Activation,
     /// Outputs of each convolution of `conv`.
     pub channels: Vec<usize>,
+    /// Size of `wide_resnet`. The paper's is of depth 28 and width 10, for pictures of 32×32.
+    pub wide: WideResNetConfig,
     /// What makes the logits of the last layer. `gaussian` wants `gap = "logistic"`: under the linear gap nothing keeps the chains' log p(x) from falling
     /// for ever, and on one draw of 100 digits it errs in 31 %, with the logistic one in 8 %.
     pub head: EnergyHead,
@@ -61,12 +75,42 @@ pub struct JemConfig {
     pub of_classes: f64,
     /// Standard deviation of the noise on the rows of a step. The paper has 0.03.
     pub data_noise: f64,
+    /// How the pictures of a step are changed. The paper has `crop_flip`, for CIFAR-10.
+    pub augment: Augment,
+    /// ρ of adaptive sharpness-aware steps: where the gradient is taken. 0: at the parameters themselves, as in the paper. SADA-JEM has 2.
+    pub sharpness: f64,
     /// The chains.
     pub langevin: Langevin,
     /// Chains that wait. The paper has 10,000.
     pub buffer: usize,
     /// Share of the chains that begin anew in a step. The paper has 0.05.
     pub fresh: f64,
+    /// Where chains begin.
+    pub start: Start,
+}
+
+/// Published recipes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipe {
+    /// For small networks and few labels: w = 0.1 and short, clipped steps.
+    Small,
+    /// Grathwohl et al. (2020): w = 1, steps of length 1, neither clip nor clamp.
+    Jem,
+    /// The sampler of SADA-JEM, which JEM++ comes to as well: five clipped and clamped steps of length 1 without noise, from class Gaussians.
+    Proximal,
+    /// `small` with the bounded difference of energies of *Dual Adversarial Training*.
+    Logistic,
+}
+
+/// Where chains begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// 𝒰(−1, 1), as in the paper.
+    Noise,
+    /// A Gaussian a class, of its labelled rows, as in JEM++.
+    Classes,
 }
 
 /// What makes the logits.
@@ -92,19 +136,49 @@ pub enum Gap {
 impl Default for JemConfig {
     fn default() -> Self {
         JemConfig {
+            preset: Recipe::Small,
             net: Net::Mlp,
             hidden: vec![128, 128],
             activation: Activation::Silu,
             channels: vec![16, 32],
+            wide: WideResNetConfig::default(),
             head: EnergyHead::Linear,
             density: 0.1,
             gap: Gap::Linear,
             magnitude: 0.0,
             of_classes: 0.0,
             data_noise: 0.03,
+            augment: Augment::None,
+            sharpness: 0.0,
             langevin: Langevin::default(),
             buffer: 2000,
             fresh: 0.05,
+            start: Start::Noise,
+        }
+    }
+}
+
+impl JemConfig {
+    /// The settings of a recipe.
+    pub fn of(preset: Recipe) -> JemConfig {
+        let small = JemConfig { preset, ..JemConfig::default() };
+        match preset {
+            Recipe::Small => small,
+            Recipe::Jem => JemConfig {
+                density: 1.0,
+                langevin: Langevin { step_size: 1.0, clip: 0.0, ..Langevin::default() },
+                buffer: 10_000,
+                ..small
+            },
+            Recipe::Proximal => JemConfig {
+                density: 1.0,
+                data_noise: 0.0,
+                langevin: Langevin { steps: 5, step_size: 1.0, noise: 0.0, clip: 1.0, clamp: true },
+                buffer: 10_000,
+                start: Start::Classes,
+                ..small
+            },
+            Recipe::Logistic => JemConfig { gap: Gap::Logistic, ..small },
         }
     }
 }
@@ -114,7 +188,12 @@ impl ModelConfig for JemConfig {
     const NAME: &'static str = "jem";
     const ABOUT: &'static str = "a classifier whose logits are an energy too: calibrated, and a density";
     const PAPER: &'static str = "grathwohl2020jem";
+    const MAKES: Makes = Makes::InputsByChains;
     const NEEDS_LABELS: bool = true;
+
+    fn preset(settings: &Self) -> Self {
+        JemConfig::of(settings.preset)
+    }
 
     fn plan() -> Plan {
         Plan {
@@ -129,8 +208,21 @@ impl ModelConfig for JemConfig {
 
     fn check(&self, layout: &Layout) -> Result<(), String> {
         self.net.check(&self.hidden, &self.channels, layout)?;
+        self.wide.check()?;
+        self.augment.check(layout)?;
         self.langevin.check()?;
-        let weights = [("density", self.density), ("magnitude", self.magnitude), ("data_noise", self.data_noise)];
+        if self.langevin.clamp && layout.numeric > 0 {
+            return Err("`langevin.clamp` is for pictures and categories: a column of numbers goes beyond 1".into());
+        }
+        if self.head == EnergyHead::Gaussian && self.net == Net::WideResnet {
+            return Err("`head = \"gaussian\"` stands on `mlp` or `conv`".into());
+        }
+        let weights = [
+            ("density", self.density),
+            ("magnitude", self.magnitude),
+            ("data_noise", self.data_noise),
+            ("sharpness", self.sharpness),
+        ];
         for (name, value) in weights {
             if !value.is_finite() || value < 0.0 {
                 return Err(format!("`{name}` must be 0 or more"));
@@ -155,15 +247,42 @@ impl ModelConfig for JemConfig {
             hidden: self.hidden.clone(),
             activation: self.activation,
             channels: self.channels.clone(),
+            wide: self.wide,
+            augment: Augment::None,
         };
+        let buffer = ReplayBuffer::new(self.buffer, layout.width(), self.of_classes, classes, noise);
         Jem {
             network: network.init(layout, outputs, noise),
             gaussians: (self.head == EnergyHead::Gaussian)
                 .then(|| GaussianSoftmax::new(outputs, classes, RADIUS, noise)),
-            buffer: ReplayBuffer::new(self.buffer, layout.width(), self.of_classes, classes, noise),
+            buffer: if self.start == Start::Classes { buffer.at_classes(layout.numeric == 0) } else { buffer },
             layout: layout.clone(),
             config: self.clone(),
+            caution: 1.0,
         }
+    }
+
+    fn begin_stage(&self, _: usize, model: Jem, rows: &TrainingRows, noise: &mut Noise) -> Jem {
+        if self.start == Start::Noise {
+            return model;
+        }
+        let TrainingRows { dataset, encoding, .. } = *rows;
+        let classes = u16::try_from(dataset.schema.classes.len()).expect("a class is a u16");
+        let of_class: Vec<Tensor<2>> = (0..classes)
+            .map(|class| {
+                let own: Vec<usize> =
+                    (0..dataset.len()).filter(|&row| dataset.labels[row] == Some(Class(class))).collect();
+                // Of a class without a label nothing is known but that it is among the rows.
+                let step = (dataset.len() / 64).max(1);
+                let own = if own.is_empty() { (0..dataset.len()).step_by(step).collect() } else { own };
+                model.seen(&crate::batches::tensor(encoding.encode(&dataset.inputs, &own), noise.device()))
+            })
+            .collect();
+        Jem { buffer: model.buffer.begin(&of_class, noise), ..model }
+    }
+
+    fn init_like(&self, stored: &Checkpoint, layout: &Layout, classes: usize, noise: &mut Noise) -> Jem {
+        Jem { caution: stored.health.caution(), ..self.init(layout, classes, noise) }
     }
 }
 
@@ -180,25 +299,23 @@ pub struct Jem {
     layout: Layout,
     #[module(skip)]
     config: JemConfig,
+    /// What a step of a chain is multiplied by: less than 1 where the training had to go back.
+    #[module(skip)]
+    caution: f64,
+}
+
+/// Where the chains of a step began, and where they came to.
+pub struct Step {
+    /// What was taken out of the buffer.
+    pub chains: Chains,
+    /// x⁻, and how steep it is there.
+    pub ends: Climbed,
 }
 
 impl Jem {
     /// Rows as the network sees them, about −1 to 1: `[n, d]`.
     pub fn seen(&self, x: &Tensor<2>) -> Tensor<2> {
-        self.change_shares(x.clone(), |shares| shares * 2.0 - 1.0)
-    }
-
-    /// Rows with their shares of white and their categories changed, and their standardised numbers as they are.
-    fn change_shares(&self, rows: Tensor<2>, change: impl Fn(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
-        let (numeric, width) = (self.layout.numeric, self.layout.width());
-        match numeric {
-            0 => change(rows),
-            _ if numeric == width => rows,
-            _ => {
-                let numbers = rows.clone().slice_dim(1, 0..numeric);
-                Tensor::cat(vec![numbers, change(rows.slice_dim(1, numeric..width))], 1)
-            }
-        }
+        seen(&self.layout, x)
     }
 
     /// f of rows that are seen so: `[n, d]` → `[n, c]`.
@@ -210,34 +327,35 @@ impl Jem {
         }
     }
 
+    /// The chains' settings, each step so many times as long.
+    fn langevin(&self, caution: f64) -> Langevin {
+        let langevin = self.config.langevin;
+        Langevin { step_size: langevin.step_size * caution, ..langevin }
+    }
+
     /// Where chains come to that begin at these rows, as the network sees rows; the first of them climb towards these classes.
-    fn climb(&self, langevin: &Langevin, start: Tensor<2>, classes: &Index, noise: &mut Noise) -> Tensor<2> {
+    fn climb(&self, langevin: &Langevin, start: Tensor<2>, classes: &Index, noise: &mut Noise) -> Climbed {
         let fixed = self.clone().no_grad();
         langevin.run(start, |x| input_gradient(|x| fixed.logits(x), x, &Of::Classes(classes)), noise)
     }
 
-    /// Chains of a step, and where they come to.
-    pub fn chains(&self, n: usize, noise: &mut Noise) -> (Chains, Tensor<2>) {
+    /// Chains of a step.
+    pub fn chains(&self, n: usize, setbacks: u32, noise: &mut Noise) -> Step {
         let chains = self.buffer.draw(n, self.config.fresh, noise);
-        let ends = self.climb(&self.config.langevin, chains.at.clone(), &chains.classes, noise);
-        (chains, ends)
-    }
-
-    /// Rows of these classes, in units of inputs: where chains of so many steps come to that begin at 𝒰(−1, 1). `[n, d]`.
-    pub fn examples(&self, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2> {
-        let start = noise.uniform([classes.len(), self.layout.width()]) * 2.0 - 1.0;
-        let langevin = Langevin { steps, ..self.config.langevin };
-        let seen = self.climb(&langevin, start, classes, noise);
-        self.change_shares(seen, |shares| (shares + 1.0) * 0.5)
+        let langevin = self.langevin(vitals::caution(setbacks));
+        let ends = self.climb(&langevin, chains.at.clone(), &chains.classes, noise);
+        Step { chains, ends }
     }
 
     /// 𝓙 with these x⁻ `[m, d]`.
     pub fn objective(&self, batch: &Batch, ends: &Tensor<2>, noise: &mut Noise) -> Loss {
-        let JemConfig { density, gap, magnitude, data_noise, .. } = self.config;
+        let JemConfig { density, gap, magnitude, data_noise, augment, .. } = self.config;
         let Batch { x, y, .. } = batch;
         let u = rows_of_density(batch);
         let (n, m) = (x.dims()[0], u.dims()[0]);
-        let rows = self.seen(&Tensor::cat(vec![x.clone(), u.clone()], 0));
+        let rows = Tensor::cat(vec![x.clone(), u.clone()], 0);
+        let changed = augment.changed(&rows, self.layout.image, noise);
+        let rows = self.seen(&changed.unwrap_or(rows));
         let drawn = noise.normal(rows.dims()) * data_noise;
         let logits = self.logits(&Tensor::cat(vec![rows + drawn, ends.clone()], 0));
         let all = logits.dims()[0];
@@ -249,6 +367,8 @@ impl Jem {
             let squares = of_data.clone().square().mean() + of_chains.clone().square().mean();
             loss = loss.weigh("magnitude", magnitude, squares);
         }
+        let energy_gap = of_chains.clone().mean() - of_data.clone().mean();
+        loss = loss.observe(ENERGY_GAP, energy_gap);
         let gap = match gap {
             Gap::Linear => of_chains.mean() - of_data.mean(),
             Gap::Logistic => softplus(-of_data, 1.0).mean() + softplus(of_chains, 1.0).mean(),
@@ -256,11 +376,23 @@ impl Jem {
         loss.weigh("gap", density, gap)
     }
 
+    /// 𝓙, with what shows how the chains do.
+    fn watched(&self, batch: &Batch, ends: &Climbed, noise: &mut Noise) -> Loss {
+        self.objective(batch, &ends.at, noise)
+            .observe(CHAIN_REACH, ends.at.clone().abs().mean())
+            .observe("chain_slope", ends.slope.clone().mean())
+    }
+
     /// The chains that wait, as the network sees rows: `[slots, d]`.
     pub fn buffer(&self) -> &ReplayBuffer {
         &self.buffer
     }
 }
+
+/// E(u) − E(x⁻), whichever gap is minimised.
+const ENERGY_GAP: &str = "energy_gap";
+/// Mean size of a chain's numbers. Those of data are below 1, or near it.
+const CHAIN_REACH: &str = "chain_reach";
 
 /// The unlabelled rows of a step; the labelled ones where there are no others.
 fn rows_of_density(Batch { x, u, .. }: &Batch) -> &Tensor<2> {
@@ -271,15 +403,41 @@ impl Model for Jem {
     type Memory = ();
 
     fn loss(&self, batch: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
-        let (_, ends) = self.chains(rows_of_density(batch).dims()[0], noise);
-        self.objective(batch, &ends, noise)
+        let Step { ends, .. } = self.chains(rows_of_density(batch).dims()[0], batch.moment.setbacks, noise);
+        self.watched(batch, &ends, noise)
     }
 
     fn step(self, batch: &Batch, (): &mut (), noise: &mut Noise, update: &mut Update) -> (Self, Loss) {
-        let (chains, ends) = self.chains(rows_of_density(batch).dims()[0], noise);
-        let loss = self.objective(batch, &ends, noise);
-        let jem = update.apply(self, loss.total().backward());
-        (Jem { buffer: jem.buffer.put(&chains.slots, ends), ..jem }, loss)
+        let Step { chains, ends } = self.chains(rows_of_density(batch).dims()[0], batch.moment.setbacks, noise);
+        let loss = self.watched(batch, &ends, noise);
+        let mut gradients = GradientsParams::from_grads(loss.total().backward(), &self);
+        if self.config.sharpness > 0.0 {
+            // The same chains serve again: where they came to is no function of the parameters.
+            let uphill = uphill(&self, &gradients, self.config.sharpness);
+            let there = uphill.objective(batch, &ends.at, noise);
+            gradients = GradientsParams::from_grads(there.total().backward(), &uphill);
+        }
+        let jem = update.apply_parameters(self, gradients);
+        (Jem { buffer: jem.buffer.put(&chains.slots, ends.at), ..jem }, loss)
+    }
+
+    fn vitals() -> &'static [Vital] {
+        const ADVICE: &str = "shorter steps of the chains (--set jem.langevin.step_size=0.1), a bounded loss (--set jem.gap=logistic) or a penalty on \
+             energies (--set jem.magnitude=0.1) keep it steady";
+        &[
+            Vital {
+                name: ENERGY_GAP,
+                about: "the energy gap between data and chains",
+                most: Most::TimesUsual(20.0),
+                advice: ADVICE,
+            },
+            Vital {
+                name: CHAIN_REACH,
+                about: "the mean size of a chain's numbers",
+                most: Most::Size(3.0),
+                advice: ADVICE,
+            },
+        ]
     }
 }
 
@@ -294,6 +452,39 @@ impl Classifier for Jem {
 
     fn as_log_density(&self) -> Option<&dyn LogDensity> {
         Some(self)
+    }
+
+    fn as_chains(&self) -> Option<&dyn MakeByChains> {
+        Some(self)
+    }
+
+    fn as_complete(&self) -> Option<&dyn Complete> {
+        Some(self)
+    }
+}
+
+impl MakeByChains for Jem {
+    fn examples(&self, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2> {
+        let start = self.buffer.beginnings(classes, noise);
+        let langevin = Langevin { steps, ..self.langevin(self.caution) };
+        unseen(&self.layout, self.climb(&langevin, start, classes, noise).at)
+    }
+
+    fn waiting(&self) -> Option<Tensor<2>> {
+        Some(unseen(&self.layout, self.buffer.all()))
+    }
+}
+
+impl Complete for Jem {
+    /// By chains on log p(x) whose known numbers are put back after each step.
+    fn complete(&self, x: &Tensor<2>, known: &Tensor<2>, steps: usize, noise: &mut Noise) -> Tensor<2> {
+        let fixed = self.clone().no_grad();
+        let begun = noise.uniform(x.dims()) * 2.0 - 1.0;
+        let langevin = Langevin { steps, ..self.langevin(self.caution) };
+        let gradient = |x: &Tensor<2>| input_gradient(|x| fixed.logits(x), x, &Of::Density);
+        let at = langevin.fill_in(&self.seen(x), known, begun, gradient, noise);
+        let unknown = known.clone().neg() + 1.0;
+        x.clone() * known.clone() + unseen(&self.layout, at) * unknown
     }
 }
 

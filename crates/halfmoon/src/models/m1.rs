@@ -13,7 +13,7 @@ use halfmoon_classical::{
 };
 use halfmoon_pool::Result;
 use halfmoon_pool::encode::Layout;
-use halfmoon_pool::scores::{Generator, Predictor, Scores};
+use halfmoon_pool::scores::{Completer, Generator, Predictor, Scores};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ use crate::model::{Generate, Makes};
 use crate::nets::{Activation, Hidden, Norm};
 use crate::noise::Noise;
 use crate::ops::Index;
-use crate::predict::{array, generator, importance_bound, in_chunks, log_density, on_device};
+use crate::predict::{PseudoGibbs, array, generator, importance_bound, in_chunks, log_density, on_device};
 use crate::train::{Course, Decay, Ended, Plan, Watch, train};
 
 /// Settings of M1.
@@ -184,7 +184,7 @@ impl Learner for M1Config {
         let vae = number_parameters(self.autoencoder(&layout, &mut Noise::new(task.seed, INIT, &device)));
         // Labelled rows come to the autoencoder among the others.
         let plan = Plan { labelled_rows: 1, ..self.train.clone() };
-        let course = Course { plans: vec![plan], begin_stage: &|_, vae| vae, validate: None };
+        let course = Course { name: M1Config::NAME, plans: vec![plan], begin_stage: &|_, vae| vae, validate: None };
         let rows = TrainingRows { dataset: task.dataset, encoding: task.encoding, device: &device };
         let ended = train(vae, &course, &rows, task.seed, resume, watch)?;
         if ended.stopped {
@@ -262,5 +262,9 @@ impl Predictor for M1 {
 
     fn generator(&self) -> Option<Box<dyn Generator + '_>> {
         Some(generator(&self.vae as &dyn Generate, &self.device))
+    }
+
+    fn completer(&self) -> Option<Box<dyn Completer + '_>> {
+        Some(Box::new(PseudoGibbs { model: &self.vae, answers: self, device: &self.device }))
     }
 }

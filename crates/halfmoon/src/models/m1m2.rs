@@ -122,7 +122,11 @@ impl ModelConfig for M1M2Config {
         M1M2 { m1, units: Param::from_tensor(units).no_grad(), m2: self.top(self.latent, classes, noise) }
     }
 
-    fn begin_stage(&self, _: usize, M1M2 { m1, m2, .. }: M1M2, rows: &TrainingRows, noise: &mut Noise) -> M1M2 {
+    fn begin_stage(&self, stage: usize, model: M1M2, rows: &TrainingRows, noise: &mut Noise) -> M1M2 {
+        if stage == 0 {
+            return model;
+        }
+        let M1M2 { m1, m2, .. } = model;
         let units = m1.active(rows);
         let m2 = self.top(units.len(), m2.classes(), noise);
         M1M2 { m1: m1.no_grad(), units: stored(&units, noise), m2 }
@@ -246,8 +250,8 @@ impl Generate for M1M2 {
         true
     }
 
-    fn encode(&self, x: &Tensor<2>, y: &Index) -> Tensor<2> {
-        self.m2.encode(&self.code(x), y)
+    fn code_of(&self, x: &Tensor<2>, y: &Index) -> Normal {
+        self.m2.code_of(&self.code(x), y)
     }
 
     /// E[x | z₁] at z₁ = E[z₁ | y, z₂]; units that M2 does not see are at their prior's mean.

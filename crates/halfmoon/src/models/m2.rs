@@ -238,8 +238,8 @@ impl Generate for M2 {
         true
     }
 
-    fn encode(&self, x: &Tensor<2>, y: &Index) -> Tensor<2> {
-        self.q_z.given(&Pairs::own(y), [Row(x), Class]).mean
+    fn code_of(&self, x: &Tensor<2>, y: &Index) -> Normal {
+        self.q_z.given(&Pairs::own(y), [Row(x), Class])
     }
 
     fn decode(&self, z: &Tensor<2>, y: &Index) -> Tensor<2> {

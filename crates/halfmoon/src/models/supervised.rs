@@ -8,13 +8,15 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use halfmoon_pool::dataset::ImageShape;
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Augment;
 use crate::dist::Categorical;
 use crate::loss::Loss;
 use crate::model::{Batch, Classifier, Model, ModelConfig};
-use crate::nets::{Activation, CategoricalNet, ConvNet, Hidden, Norm};
+use crate::nets::{Activation, CategoricalNet, ConvNet, Hidden, Norm, WideResNet, WideResNetConfig};
 use crate::noise::Noise;
 use crate::train::{Decay, Plan};
 
@@ -26,10 +28,14 @@ pub struct SupervisedConfig {
     pub net: Net,
     /// Widths of the hidden layers. One layer of 500 as in Kingma et al. (2014), table 1 (NN).
     pub hidden: Vec<usize>,
-    /// What stands between them.
+    /// What stands between the layers of `mlp` and `conv`.
     pub activation: Activation,
     /// Outputs of each convolution of `conv`.
     pub channels: Vec<usize>,
+    /// Size of `wide_resnet`.
+    pub wide: WideResNetConfig,
+    /// How the pictures of a step are changed. Not at all, as in the papers' baselines.
+    pub augment: Augment,
 }
 
 /// Kind of network.
@@ -40,15 +46,17 @@ pub enum Net {
     Mlp,
     /// Convolutions, then one dense layer of the first width in `hidden`.
     Conv,
+    /// A wide residual network, as JEM's program has it.
+    WideResnet,
 }
 
 impl Net {
     /// Says what is wrong with the settings of a network of this kind.
     pub(super) fn check(self, hidden: &[usize], channels: &[usize], layout: &Layout) -> Result<(), String> {
         super::check_hidden("hidden", hidden)?;
-        if self == Net::Conv {
+        if self != Net::Mlp {
             super::check_hidden("channels", channels)?;
-            layout.image.ok_or("`net = \"conv\"` needs pictures; this data has columns: use `mlp`")?;
+            layout.image.ok_or("this `net` needs pictures, and this data has columns: use `mlp`")?;
         }
         Ok(())
     }
@@ -56,7 +64,14 @@ impl Net {
 
 impl Default for SupervisedConfig {
     fn default() -> Self {
-        SupervisedConfig { net: Net::Mlp, hidden: vec![500], activation: Activation::Relu, channels: vec![16, 32] }
+        SupervisedConfig {
+            net: Net::Mlp,
+            hidden: vec![500],
+            activation: Activation::Relu,
+            channels: vec![16, 32],
+            wide: WideResNetConfig::default(),
+            augment: Augment::None,
+        }
     }
 }
 
@@ -79,49 +94,66 @@ impl ModelConfig for SupervisedConfig {
     }
 
     fn check(&self, layout: &Layout) -> Result<(), String> {
-        self.net.check(&self.hidden, &self.channels, layout)
+        self.net.check(&self.hidden, &self.channels, layout)?;
+        self.wide.check()?;
+        self.augment.check(layout)
     }
 
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Supervised {
         let hidden = Hidden { widths: &self.hidden, activation: self.activation, norm: Norm::None };
+        let shape = || layout.image.expect("`check` refuses this without pictures");
+        let none = Supervised { mlp: None, conv: None, wide: None, shape: layout.image, augment: self.augment };
         match self.net {
             Net::Mlp => {
-                Supervised { mlp: Some(CategoricalNet::new(&[layout.width()], &hidden, classes, noise)), conv: None }
+                Supervised { mlp: Some(CategoricalNet::new(&[layout.width()], &hidden, classes, noise)), ..none }
             }
             Net::Conv => {
-                let shape = layout.image.expect("`check` refuses `conv` without pictures");
-                let conv = ConvNet::new(shape, &self.channels, self.hidden[0], classes, noise);
-                Supervised { mlp: None, conv: Some(conv) }
+                let (dense, activation) = (self.hidden[0], self.activation);
+                let conv = ConvNet::new(shape(), &self.channels, dense, activation, classes, noise);
+                Supervised { conv: Some(conv), ..none }
             }
+            Net::WideResnet => Supervised { wide: Some(WideResNet::new(self.wide, shape(), classes, noise)), ..none },
         }
     }
 }
 
-/// p(y | x) by one network: one of the two is there.
+/// p(y | x) by one network: one of the three is there.
 #[derive(Module, Debug)]
 pub struct Supervised {
     mlp: Option<CategoricalNet>,
     conv: Option<ConvNet>,
+    wide: Option<WideResNet>,
+    #[module(skip)]
+    shape: Option<ImageShape>,
+    #[module(skip)]
+    augment: Augment,
 }
 
 impl Model for Supervised {
     type Memory = ();
 
-    fn loss(&self, Batch { x, y, .. }: &Batch, (): &mut (), _: &mut Noise) -> Loss {
-        Loss::default().add("classify", -Categorical { logits: self.classify(x) }.log_prob(y).mean())
+    fn loss(&self, Batch { x, y, .. }: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
+        let changed = self.augment.changed(x, self.shape, noise);
+        let logits = self.classify(changed.as_ref().unwrap_or(x));
+        Loss::default().add("classify", -Categorical { logits }.log_prob(y).mean())
     }
 }
 
 impl Classifier for Supervised {
     fn classify(&self, x: &Tensor<2>) -> Tensor<2> {
-        match (&self.mlp, &self.conv) {
-            (Some(mlp), _) => mlp.of(x).logits,
-            (None, Some(conv)) => conv.forward(x),
-            (None, None) => unreachable!("`init` makes one of the two"),
+        match (&self.mlp, &self.conv, &self.wide) {
+            (Some(mlp), ..) => mlp.of(x).logits,
+            (_, Some(conv), _) => conv.forward(x),
+            (.., Some(wide)) => wide.forward(x.clone()),
+            (None, None, None) => unreachable!("`init` makes one of the three"),
         }
     }
 
     fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
-        self.mlp.as_ref().map(|mlp| mlp.codes(x)).or_else(|| self.conv.as_ref().map(|conv| conv.codes(x)))
+        match (&self.mlp, &self.conv, &self.wide) {
+            (Some(mlp), ..) => Some(mlp.codes(x)),
+            (_, Some(conv), _) => Some(conv.codes(x)),
+            (.., wide) => wide.as_ref().map(|wide| wide.codes(x.clone())),
+        }
     }
 }

@@ -137,8 +137,8 @@ impl Generate for Vae {
         false
     }
 
-    fn encode(&self, x: &Tensor<2>, _: &Index) -> Tensor<2> {
-        self.posterior(x).mean
+    fn code_of(&self, x: &Tensor<2>, _: &Index) -> Normal {
+        self.posterior(x)
     }
 
     fn decode(&self, z: &Tensor<2>, _: &Index) -> Tensor<2> {

@@ -98,6 +98,9 @@ impl ModelConfig for VatConfig {
 
     fn check(&self, layout: &Layout) -> Result<(), String> {
         self.net.check(&self.hidden, &self.channels, layout)?;
+        if self.net == Net::WideResnet {
+            return Err("`net` is `mlp` or `conv` here".into());
+        }
         for (name, value) in [("radius", self.radius), ("xi", self.xi)] {
             if !value.is_finite() || value <= 0.0 {
                 return Err(format!("`{name}` must be more than 0"));
@@ -120,9 +123,9 @@ impl ModelConfig for VatConfig {
                 let net = NormalisedNet::new(layout.width(), &self.hidden, self.activation, classes, noise);
                 (Some(net), None)
             }
-            Net::Conv => {
+            Net::Conv | Net::WideResnet => {
                 let shape = layout.image.expect("`check` refuses `conv` without pictures");
-                (None, Some(ConvNet::new(shape, &self.channels, self.hidden[0], classes, noise)))
+                (None, Some(ConvNet::new(shape, &self.channels, self.hidden[0], Activation::Relu, classes, noise)))
             }
         };
         Vat { mlp, conv, config: self.clone() }

@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use halfmoon_pool::dataset::ImageShape;
 
-use super::{Linear, zeros};
+use super::{Linear, gain, zeros};
 use crate::noise::Noise;
 use crate::ops::{Activation, ConvOptions, activate, conv2d};
 
@@ -52,6 +52,8 @@ pub(super) fn images(x: Tensor<2>, shape: ImageShape) -> Tensor<4> {
 pub struct ConvFeatures {
     convolutions: Vec<Convolution>,
     #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
     shape: ImageShape,
     #[module(skip)]
     width: usize,
@@ -59,15 +61,15 @@ pub struct ConvFeatures {
 
 impl ConvFeatures {
     /// `channels`: outputs of each convolution.
-    pub fn new(shape: ImageShape, channels: &[usize], noise: &mut Noise) -> ConvFeatures {
+    pub fn new(shape: ImageShape, channels: &[usize], activation: Activation, noise: &mut Noise) -> ConvFeatures {
         let mut inputs = shape.channels;
         let mut convolutions = Vec::new();
         for &outputs in channels {
-            convolutions.push(Convolution::new([inputs, outputs], 3, 2, 2.0, noise));
+            convolutions.push(Convolution::new([inputs, outputs], 3, 2, gain(activation), noise));
             inputs = outputs;
         }
         let [height, width] = halved(shape, channels.len());
-        ConvFeatures { convolutions, shape, width: inputs * height * width }
+        ConvFeatures { convolutions, activation, shape, width: inputs * height * width }
     }
 
     /// Numbers that come out for each picture.
@@ -81,7 +83,7 @@ impl ConvFeatures {
         let mut before = Activation::Identity;
         for convolution in &self.convolutions {
             h = convolution.forward(before, h);
-            before = Activation::Relu;
+            before = self.activation;
         }
         activate(before, h).flatten(1, 3)
     }
@@ -101,13 +103,20 @@ pub struct ConvNet {
 }
 
 impl ConvNet {
-    /// `channels`: outputs of each convolution; `dense`: width of the layer after them.
-    pub fn new(shape: ImageShape, channels: &[usize], dense: usize, classes: usize, noise: &mut Noise) -> ConvNet {
-        let features = ConvFeatures::new(shape, channels, noise);
+    /// `channels`: outputs of each convolution; `dense`: width of the layer after them; `activation`: what follows all of them.
+    pub fn new(
+        shape: ImageShape,
+        channels: &[usize],
+        dense: usize,
+        activation: Activation,
+        classes: usize,
+        noise: &mut Noise,
+    ) -> ConvNet {
+        let features = ConvFeatures::new(shape, channels, activation, noise);
         let flat = features.width();
         ConvNet {
             features,
-            dense: Linear::new(flat, dense, (2.0 / flat as f64).sqrt(), noise),
+            dense: Linear::new(flat, dense, (gain(activation) / flat as f64).sqrt(), noise),
             logits: Linear::new(dense, classes, (1.0 / dense as f64).sqrt(), noise),
         }
     }
@@ -119,7 +128,7 @@ impl ConvNet {
 
     /// The dense layer, `[n, dense]`.
     pub fn codes(&self, x: &Tensor<2>) -> Tensor<2> {
-        self.dense.then(Activation::Relu, self.features.of(x))
+        self.dense.then(self.features.activation, self.features.of(x))
     }
 }
 

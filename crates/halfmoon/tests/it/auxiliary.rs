@@ -96,7 +96,7 @@ fn where_p_of_a_is_q_of_a_nothing_is_left_of_a_in_the_bound() {
         let pairs = Pairs::every_class(8, CLASSES);
         // At the very start of a warm-up the divergences weigh next to nothing.
         let bound = |step| {
-            let moment = Moment { stage: 0, step };
+            let moment = Moment { stage: 0, step, setbacks: 0 };
             numbers(&model.bound(&x, &draws, &pairs, Given::Class, moment, &mut recorded(draw(8 * Z, 6))))
         };
         [bound(u64::MAX), bound(0)]
@@ -357,7 +357,7 @@ fn adgm_may_start_as_sdgm_and_keeps_what_it_inferred() {
         numbers.iter().map(|_| rng.random_range(-0.6..0.6)).collect()
     });
     let loss = |model: &Auxiliary, stage: usize, step: u64| {
-        let batch = Batch { moment: Moment { stage, step }, ..batch(&[0, 1, 2, 0]) };
+        let batch = Batch { moment: Moment { stage, step, setbacks: 0 }, ..batch(&[0, 1, 2, 0]) };
         total(model, &batch, [draw(7 * A, 5), draw(7 * Z, 6)].concat())
     };
     let steps = both.earlier_stages()[0].steps;

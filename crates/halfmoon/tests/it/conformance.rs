@@ -11,9 +11,9 @@ use halfmoon::noise::Noise;
 use halfmoon::ops::{Index, without_kernels};
 use halfmoon::predict::Trained;
 use halfmoon::{Checkpoint, tensor};
-use halfmoon_pool::Dataset;
 use halfmoon_pool::encode::{Encoding, Pixels};
 use halfmoon_pool::scores::Predictor;
+use halfmoon_pool::{Class, Dataset};
 use ndarray::{Array2, Axis};
 
 use crate::support::{Trace, accuracy, device, fit, gradients, numbers, parameters, pictures, settings, table, truth};
@@ -279,7 +279,7 @@ fn capabilities<C: ModelConfig>(dataset: &Dataset) {
     let counts = Counts { labelled: 120, unlabelled: 120 };
     let mut moved: BTreeSet<String> = BTreeSet::new();
     for stage in 0..=C::default().earlier_stages().len() {
-        let moment = Moment { stage, step: 0 };
+        let moment = Moment { stage, step: 0, setbacks: 0 };
         let batch = Batch { x: x.clone(), y: Arc::clone(&y), u: x.clone(), counts, moment };
         let loss = model.loss(&batch, &mut Default::default(), &mut Noise::new(1, 1, &device));
         let gradients = gradients(&model, &loss.total().backward());
@@ -289,10 +289,29 @@ fn capabilities<C: ModelConfig>(dataset: &Dataset) {
         assert!(moved.contains(name), "{}: {name} has no effect on the loss of any stage", C::NAME);
     }
     assert_eq!(model.classify(&x).dims(), [120, 2]);
-    let makes = model
-        .as_generate()
-        .map_or(Makes::Nothing, |codes| if codes.knows_classes() { Makes::InputsOfAClass } else { Makes::Inputs });
+    let makes = match (model.as_generate(), model.as_chains()) {
+        (Some(codes), _) if codes.knows_classes() => Makes::InputsOfAClass,
+        (Some(_), _) => Makes::Inputs,
+        (None, Some(_)) => Makes::InputsByChains,
+        (None, None) => Makes::Nothing,
+    };
     assert_eq!(makes, C::MAKES, "{}", C::NAME);
+    let known = Array2::from_shape_fn(inputs.dim(), |(row, column)| (row + column) % 3 > 0);
+    if let Some(completer) = Trained::new(&model, &device).completer() {
+        let full = completer.complete(inputs.view(), known.view(), 2, 1);
+        assert!(full.iter().all(|value| value.is_finite()), "{}", C::NAME);
+        let kept =
+            full.indexed_iter().filter(|(at, _)| known[*at]).all(|(at, value)| (value - inputs[at]).abs() < 1e-6);
+        assert!(kept, "{}: what is known has changed", C::NAME);
+        assert_eq!(full, completer.complete(inputs.view(), known.view(), 2, 1), "{}", C::NAME);
+        assert_ne!(full, completer.complete(inputs.view(), known.view(), 2, 2), "{}", C::NAME);
+    }
+    if let Some(chains) = Trained::new(&model, &device).chains() {
+        let made = chains.examples(&[Class(0), Class(1), Class(1)], 3, 1);
+        assert_eq!(made.dim(), (3, layout.width()), "{}", C::NAME);
+        assert!(made.iter().all(|value| value.is_finite()), "{}", C::NAME);
+        assert!(chains.waiting().is_none_or(|waiting| waiting.ncols() == layout.width()), "{}", C::NAME);
+    }
     if let Some(codes) = model.as_generate() {
         let of_data = codes.encode(&x, &y);
         assert_eq!(of_data.dims(), [120, codes.latent()], "{}", C::NAME);

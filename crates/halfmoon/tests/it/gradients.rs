@@ -52,6 +52,8 @@ fn small<C: ModelConfig>() -> C {
         ("entropy", "1"),
         // Where chains come to is a constant for the gradient, and not for a difference; `jem.rs` holds it fixed.
         ("langevin.step_size", "0"),
+        // A slope that is taken over a short way is as steep as the gradient is long.
+        ("slope_over", "1e-4"),
         // A thousandfold term would leave too few digits for the difference.
         ("denoise", "[2.0, 1.0, 0.5]"),
         ("top.hidden", "[7, 5]"),
@@ -75,7 +77,13 @@ fn check<C: ModelConfig>(config: &C, layout: &Layout, stage: usize) {
     };
     let (x, u) = (inputs(4), inputs(6));
     let y = [0, 1, 2, 0].into();
-    let batch = Batch { x, y, u, counts: Counts { labelled: 4, unlabelled: 10 }, moment: Moment { stage, step: 0 } };
+    let batch = Batch {
+        x,
+        y,
+        u,
+        counts: Counts { labelled: 4, unlabelled: 10 },
+        moment: Moment { stage, step: 0, setbacks: 0 },
+    };
     let model = config.init(layout, classes, &mut Noise::new(3, 0, &device));
     // Heads that start near zero would hide a wrong gradient behind a small one.
     let model = with_parameters(model, |_, numbers| numbers.iter().map(|_| rng.random_range(-0.6..0.6)).collect());

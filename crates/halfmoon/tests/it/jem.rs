@@ -1,22 +1,31 @@
 //! Logits as an energy, Langevin chains and the replay buffer: checks A1 to A10 and A19 of the reference.
 
 use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::activation::softplus;
 use burn::tensor::{DType, Tensor};
+use halfmoon::Checkpoint;
+use halfmoon::ais::Ais;
 use halfmoon::dist::Categorical;
 use halfmoon::energy::{Langevin, Of, input_gradient, log_density};
+use halfmoon::fit::Task;
+use halfmoon::loss::Loss;
 use halfmoon::model::{Batch, Classifier, Counts, Model, ModelConfig, Moment};
-use halfmoon::models::{EnergyHead, Gap, Jem, JemConfig, Net};
+use halfmoon::models::{EnergyHead, Gap, Jem, JemConfig, MODELS, Net};
 use halfmoon::noise::Noise;
 use halfmoon::ops::Index;
 use halfmoon::replay_buffer::ReplayBuffer;
+use halfmoon::sharpness::uphill;
+use halfmoon::train::{Ended, Then, Watch};
+use halfmoon::vitals::Setback;
 use halfmoon_pool::dataset::ImageShape;
-use halfmoon_pool::encode::Layout;
+use halfmoon_pool::encode::{Encoding, Layout, Pixels};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::gradients::assert_agrees;
-use crate::support::{assert_close, device, gradients, matrix, numbers, with_parameters};
+use crate::support::{assert_close, device, gradients, matrix, numbers, parameters, with_parameters};
 
 fn noise(seed: u64) -> Noise {
     Noise::new(seed, 0, &device()).with_dtype(DType::F64)
@@ -112,7 +121,7 @@ fn a_mixed_start_climbs_towards_the_class_in_the_first_rows_and_the_density_in_t
 /// Mean and variance of chains on 𝒩(0, s²) with these settings.
 fn stationary(langevin: &Langevin, variance: f64) -> (f64, f64, usize) {
     let start = noise(7).normal([20_000, 1]);
-    let ends = numbers(&langevin.run(start, |x| -x.clone() / variance, &mut noise(8)));
+    let ends = numbers(&langevin.run(start, |x| -x.clone() / variance, &mut noise(8)).at);
     let n = ends.len() as f64;
     let mean = ends.iter().sum::<f64>() / n;
     (mean, ends.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n, ends.len())
@@ -144,8 +153,8 @@ fn several_clamped_steps_up_one_slope_are_one_long_step() {
     let start = noise(9).uniform([50, 4]) * 2.0 - 1.0;
     let slope = noise(10).normal([50, 4]) * 2.0;
     let proximal = |steps, step_size| Langevin { steps, step_size, noise: 0.0, clip: 1.0, clamp: true };
-    let five = numbers(&proximal(5, 0.2).run(start.clone(), |_| slope.clone(), &mut noise(1)));
-    let one = numbers(&proximal(1, 1.0).run(start, |_| slope.clone(), &mut noise(1)));
+    let five = numbers(&proximal(5, 0.2).run(start.clone(), |_| slope.clone(), &mut noise(1)).at);
+    let one = numbers(&proximal(1, 1.0).run(start, |_| slope.clone(), &mut noise(1)).at);
     assert!(five.iter().zip(&one).all(|(a, b)| (a - b).abs() < 1e-12));
     assert!(one.iter().all(|x| x.abs() <= 1.0) && one.iter().any(|x| x.abs() > 1.0 - 1e-9));
 }
@@ -202,7 +211,7 @@ fn the_gradient_of_an_energy_is_minus_the_softmax() {
 fn chains_are_constants_to_the_parameters() {
     for config in kinds() {
         let model = jem(&config);
-        let (_, ends) = model.chains(8, &mut noise(1));
+        let ends = model.chains(8, 0, &mut noise(1)).ends.at;
         let copied = Tensor::<2>::from_data(ends.clone().into_data(), (&device(), ends.dtype()));
         let of =
             |ends: &Tensor<2>| gradients(&model, &model.objective(&batch(), ends, &mut noise(2)).total().backward());
@@ -261,4 +270,208 @@ fn on_digits_it_has_what_an_energy_should_have_over_a_plain_classifier() {
     let expected = compared.expected();
     assert_eq!(expected.len(), 7);
     assert!(expected.iter().all(|line| line.is_met), "{expected:#?}");
+}
+
+#[test]
+fn the_logistic_gap_is_the_published_real_fake_loss() {
+    // A18: −½ l + ½ softplus(l) = −½ log σ(l).
+    let l: Vec<f64> = (-50..=50).map(f64::from).collect();
+    let n = l.len();
+    let row: Tensor<1> = Tensor::from_data(burn::tensor::TensorData::new(l, [n]), (&device(), DType::F64));
+    let published = row.clone() * -0.5 + softplus(row.clone(), 1.0) * 0.5;
+    let ours = softplus(-row.clone(), 1.0) * 0.5;
+    for ((published, ours), l) in numbers(&published).iter().zip(numbers(&ours)).zip(numbers(&row)) {
+        let expected = 0.5 * (-l).exp().ln_1p();
+        assert!(
+            (published - expected).abs() < 1e-6 && (ours - expected).abs() < 1e-6,
+            "{l}: {published} {ours} {expected}"
+        );
+    }
+}
+
+#[test]
+fn chains_that_begin_at_classes_have_their_mean_and_variance() {
+    let mut rows = noise(3).normal([40, 2]) * 0.1;
+    rows = rows * matrix([[1.0, 2.0]], &device()) + matrix([[0.3, -0.2]], &device());
+    let [mean, variance] = moments(&numbers(&rows.clone()));
+    let other = matrix([[0.5, 0.5]], &device());
+    let buffer = ReplayBuffer::new(8, 2, 0.5, 2, &mut Noise::new(1, 0, &device())).at_classes(true);
+    let f32s = |rows: &Tensor<2>| rows.clone().cast(DType::F32);
+    let buffer = buffer.begin(&[f32s(&rows), f32s(&other)], &mut Noise::new(2, 0, &device()));
+    let drawn = numbers(&buffer.beginnings(&vec![0; 20_000].into(), &mut Noise::new(4, 0, &device())));
+    let [drawn_mean, drawn_variance] = moments(&drawn);
+    for column in 0..2 {
+        assert_close(drawn_mean[column], mean[column], 0.01);
+        assert!((drawn_variance[column] / variance[column] - 1.0).abs() < 0.05, "{drawn_variance:?} {variance:?}");
+    }
+    // One row has no spread but the 1e-4 that is added.
+    let [mean, variance] =
+        moments(&numbers(&buffer.beginnings(&vec![1; 2000].into(), &mut Noise::new(5, 0, &device()))));
+    assert_close(mean[0], 0.5, 1e-3);
+    assert!((variance[0] / 1e-4 - 1.0).abs() < 0.1, "{variance:?}");
+    // The slots of the second class begin at its Gaussian too.
+    let slots = numbers(&buffer.all());
+    assert!(slots[4..8].iter().all(|value| (value - 0.5).abs() < 0.06), "{slots:?}");
+}
+
+/// Mean and variance of both columns.
+fn moments(rows: &[f64]) -> [[f64; 2]; 2] {
+    let n = rows.len() as f64 / 2.0;
+    let mean = [0, 1].map(|column| rows.iter().skip(column).step_by(2).sum::<f64>() / n);
+    let variance = [0, 1]
+        .map(|column| rows.iter().skip(column).step_by(2).map(|x| (x - mean[column]).powi(2)).sum::<f64>() / (n - 1.0));
+    [mean, variance]
+}
+
+#[test]
+fn a_sharpness_aware_step_takes_its_gradient_uphill_and_moves_the_model_itself() {
+    // A39: w + ρ w² g / ‖ |w| g ‖, and the model that is updated is bit for bit the one before.
+    let model = jem(&JemConfig::default());
+    let before = parameters(&model);
+    let ends = model.chains(8, 0, &mut noise(1)).ends.at;
+    let loss = model.objective(&batch(), &ends, &mut noise(2));
+    let gradients = GradientsParams::from_grads(loss.total().backward(), &model);
+    let above = parameters(&uphill(&model, &gradients, 0.5));
+    let plain = gradients_of(&model, &ends);
+    let length = before
+        .iter()
+        .filter_map(|(name, weights)| {
+            Some(weights.iter().zip(plain.get(name)?).map(|(w, g)| (w * g).powi(2)).sum::<f64>())
+        })
+        .sum::<f64>()
+        .sqrt();
+    let mut moved = 0;
+    for (name, weights) in &before {
+        for (at, weight) in weights.iter().enumerate() {
+            let expected = match plain.get(name) {
+                Some(g) => weight + 0.5 * weight * weight * g[at] / length,
+                None => *weight,
+            };
+            assert!((above[name][at] - expected).abs() < 1e-9, "{name}: {} and {expected}", above[name][at]);
+            moved += usize::from((expected - weight).abs() > 0.0);
+        }
+    }
+    assert!(moved > 100, "{moved}");
+    assert_eq!(parameters(&model), before);
+}
+
+fn gradients_of(model: &Jem, ends: &Tensor<2>) -> std::collections::BTreeMap<String, Vec<f64>> {
+    gradients(model, &model.objective(&batch(), ends, &mut noise(2)).total().backward()).into_iter().collect()
+}
+
+/// `jem` on three groups of pictures, with these settings over small ones.
+fn trained(changes: &[&str], resume: Option<Checkpoint>, watch: &mut dyn Watch) -> halfmoon_pool::Result<Ended> {
+    let entry = MODELS.iter().find(|entry| entry.name == "jem").unwrap();
+    let small = ["hidden=[24]", "train.steps=300", "buffer=200", "langevin.steps=5"];
+    let dataset = crate::support::pictures(120, 10, 1);
+    let encoding = Encoding::fit(&dataset, Pixels::Grey);
+    let device = burn::tensor::Device::flex();
+    let task = Task { dataset: &dataset, encoding: &encoding, seed: 1, device: &device };
+    let settings = crate::support::settings(entry, &[&small, changes].concat());
+    (entry.fit)(&settings, &task, resume, watch)
+}
+
+/// Counts ways back, and stops or keeps what it is given.
+#[derive(Default)]
+struct Witness {
+    setbacks: Vec<Setback>,
+    stop_at: Option<u64>,
+    kept: Option<Checkpoint>,
+}
+
+impl Watch for Witness {
+    fn step(&mut self, step: u64, _: &Loss) -> halfmoon_pool::Result<Then> {
+        Ok(if self.stop_at == Some(step) { Then::Stop } else { Then::Continue })
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> halfmoon_pool::Result<()> {
+        self.kept = Some(checkpoint.clone());
+        Ok(())
+    }
+
+    fn setback(&mut self, setback: &Setback) -> halfmoon_pool::Result<()> {
+        self.setbacks.push(setback.clone());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_training_that_runs_away_goes_back_and_ends_well() {
+    let mut witness = Witness::default();
+    let ended = trained(&["langevin.step_size=3", "langevin.clip=0"], None, &mut witness).unwrap();
+    assert!(!witness.setbacks.is_empty(), "no trouble to recover from");
+    assert_eq!(ended.checkpoint.health.setbacks as usize, witness.setbacks.len());
+    assert!(ended.checkpoint.is_finite());
+    // Each way back leads before the trouble.
+    assert!(witness.setbacks.iter().all(|setback| setback.to < setback.at));
+}
+
+#[test]
+fn a_training_that_cannot_hold_ends_with_advice_and_its_last_sound_state() {
+    let mut witness = Witness::default();
+    let error = trained(&["langevin.step_size=1e6", "langevin.clip=0"], None, &mut witness).unwrap_err().to_string();
+    assert!(error.contains("jem: the training runs away") && error.contains("after 5 ways back"), "{error}");
+    assert_eq!(witness.setbacks.len(), 5);
+    assert!(witness.kept.unwrap().is_finite());
+}
+
+#[test]
+fn a_run_that_went_back_ends_with_the_same_numbers_when_it_is_stopped_and_goes_on() {
+    let changes = ["langevin.step_size=3", "langevin.clip=0"];
+    let mut whole = Witness::default();
+    let expected = trained(&changes, None, &mut whole).unwrap().checkpoint.finished();
+    let folder = tempfile("resumed");
+    for stop_at in [37, 150, 260] {
+        let mut first = Witness { stop_at: Some(stop_at), ..Witness::default() };
+        let stopped = trained(&changes, None, &mut first).unwrap().checkpoint;
+        assert_eq!(stopped.step, stop_at);
+        // Through a file, as after a kill.
+        stopped.write(&folder).unwrap();
+        let read = Checkpoint::read(&folder).unwrap();
+        assert!(read == stopped, "a checkpoint does not come back as it was written");
+        let mut second = Witness::default();
+        let resumed = trained(&changes, Some(read), &mut second).unwrap().checkpoint.finished();
+        assert!(resumed == expected, "stopped at {stop_at}");
+        first.setbacks.append(&mut second.setbacks);
+        assert_eq!(first.setbacks, whole.setbacks);
+    }
+    std::fs::remove_file(&folder).unwrap();
+}
+
+fn tempfile(name: &str) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("halfmoon-jem-{name}-{}", std::process::id()))
+}
+
+#[test]
+fn log_z_of_a_gaussian_lies_between_both_estimates() {
+    // A34: E = ½ xᵀ diag(1, ¼) x has log Z = log 2π + log 2 = 2.531024.
+    let logits = |x: &Tensor<2>| -> Tensor<2> { (x.clone().square() * matrix([[-0.5, -0.125]], &device())).sum_dim(1) };
+    let ais = Ais { temperatures: 1000, spread: 1.5, leaps: 3 };
+    let below = ais.below(&logits, 2, 500, &mut noise(1));
+    let samples = noise(2).normal([500, 2]) * matrix([[1.0, 2.0]], &device());
+    let above = ais.above(&logits, samples, &mut noise(3));
+    assert_close(below, 2.531_024, 0.02);
+    assert_close(above, 2.531_024, 0.02);
+    // A few temperatures are off, each to its own side.
+    let rough = Ais { temperatures: 2, spread: 0.5, leaps: 1 };
+    let mean = |of: &dyn Fn(u64) -> f64| (0..20).map(of).sum::<f64>() / 20.0;
+    assert!(mean(&|seed| rough.below(&logits, 2, 5, &mut noise(10 + seed))) < 2.531);
+    let drawn = |seed| noise(50 + seed).normal([5, 2]) * matrix([[1.0, 2.0]], &device());
+    assert!(mean(&|seed| rough.above(&logits, drawn(seed), &mut noise(90 + seed))) > 2.531);
+}
+
+#[test]
+fn what_is_known_stays_and_what_is_missing_follows_from_it() {
+    // Two columns that are equal in the data.
+    let energy = |x: &Tensor<2>| -> Tensor<2> {
+        let apart = x.clone().slice_dim(1, 0..1) - x.clone().slice_dim(1, 1..2);
+        apart.square() * -50.0 - x.clone().square().sum_dim(1) * 0.5
+    };
+    let langevin = Langevin { steps: 400, step_size: 0.005, noise: 0.1, clip: 0.0, clamp: false };
+    let x = matrix([[0.7, 0.0], [0.0, -0.4]], &device());
+    let known = matrix([[1.0, 0.0], [0.0, 1.0]], &device());
+    let up = |x: &Tensor<2>| input_gradient(energy, x, &Of::Density);
+    let found = numbers(&langevin.fill_in(&x, &known, noise(1).normal([2, 2]), up, &mut noise(2)));
+    assert_eq!([found[0], found[3]], [0.7, -0.4]);
+    assert!((found[1] - 0.7).abs() < 0.4 && (found[2] + 0.4).abs() < 0.4, "{found:?}");
 }

@@ -114,7 +114,7 @@ fn answers_are_normalised_by_what_the_steps_saw() {
             y: [0, 1, 2, 0].into(),
             u: u.clone(),
             counts: Counts { labelled: 4, unlabelled: 30 },
-            moment: Moment { stage: 0, step },
+            moment: Moment { stage: 0, step, setbacks: 0 },
         };
         let mut noise = Noise::new(1, step, &device);
         let mut update = Update { optimizer: &mut optimizer, rate: 0.0, max_norm: 0.0 };

@@ -16,6 +16,7 @@ mod golden;
 mod gradients;
 mod jem;
 mod ladder;
+mod lsd;
 mod ops;
 mod savings;
 mod support;
