@@ -210,9 +210,12 @@ fn kind_of_file(path: &Path) -> Result<&'static Kind> {
 /// A folder's other files whose names end as this format's do.
 fn others(kind: &Kind, folder: &Path) -> Result<Vec<String>> {
     let entries = folder.read_dir().map_err(|error| Error::io(folder, error))?;
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut others: Vec<String> =
-        names.filter(|name| name.ends_with(".bin") && kind.files().all(|file| file != name)).collect();
+    let names = entries.flatten().map(|entry| PathBuf::from(entry.file_name()));
+    let mut others: Vec<String> = names
+        .filter(|name| name.extension().is_some_and(|ending| ending == "bin"))
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| kind.files().all(|file| file != name))
+        .collect();
     others.sort();
     Ok(others)
 }
