@@ -71,6 +71,17 @@ pub(crate) fn search(
     Some(neighbours)
 }
 
+/// In how many balls each query `[q, d]` lies: those around the rows `[n, d]` with these squared radii `[n]`, without
+/// their surfaces. Exact in the way of [`search`].
+pub(crate) fn balls_around(rows: ArrayView2<f32>, squared_radii: &[f64], queries: ArrayView2<f32>) -> Vec<usize> {
+    let (rows, queries) = (rows.as_standard_layout(), queries.as_standard_layout());
+    let q = queries.nrows();
+    let searched = Searched::new(rows.view(), queries.view());
+    let blocks: Vec<Range<usize>> = (0..q).step_by(QUERIES).map(|first| first..(first + QUERIES).min(q)).collect();
+    let balls = |block: Range<usize>| searched.balls_around(squared_radii, queries.slice_axis(Axis(0), block.into()));
+    blocks.into_par_iter().flat_map_iter(balls).collect()
+}
+
 /// Queries that a thread takes at a time, and rows that they are multiplied with at once: their products stay in
 /// the cache.
 const QUERIES: usize = 256;
@@ -129,23 +140,47 @@ impl<'a> Searched<'a> {
     }
 
     fn nearest(&self, queries: ArrayView2<f32>, k: usize, itself: impl Fn(usize) -> Option<usize>) -> Vec<Nearest> {
-        let (n, d) = self.rows.dim();
         let moved = self.moved(queries);
         let start = |query| Nearest { k, square: self.square(&moved, query), found: Vec::with_capacity(k + 1) };
         let mut nearest: Vec<Nearest> = (0..queries.nrows()).map(start).collect();
+        self.multiply(&moved, queries.nrows(), |query, rows, products| {
+            self.look(&mut nearest[query], queries.row(query), rows, products, itself(query));
+        });
+        nearest
+    }
+
+    /// In how many balls each query lies.
+    fn balls_around(&self, squared_radii: &[f64], queries: ArrayView2<f32>) -> Vec<usize> {
+        let moved = self.moved(queries);
+        let squares: Vec<f32> = (0..queries.nrows()).map(|query| self.square(&moved, query)).collect();
+        // What r² rounds by has room as well: near a surface it is no more than 2|a|² + 2|b|².
+        let shrunk = |(&square, radius): (&f32, &f64)| single(f64::from(square) - radius * self.scale * self.scale);
+        let shrunk: Vec<f32> = self.squares.iter().zip(squared_radii).map(shrunk).collect();
+        let mut balls = vec![0; queries.nrows()];
+        self.multiply(&moved, queries.nrows(), |query, rows, products| {
+            for (row, &product) in rows.zip(products) {
+                // |a|² + |b|² − 2ab is not below r². What is not a number has to be measured, too.
+                let outside = shrunk[row] - 2.0 * product > -squares[query];
+                if !outside && squared_distance(queries.row(query), self.rows.row(row)) < squared_radii[row] {
+                    balls[query] += 1;
+                }
+            }
+        });
+        balls
+    }
+
+    /// Passes on each query's products with some rows at a time.
+    fn multiply(&self, moved: &[f32], queries: usize, mut take: impl FnMut(usize, Range<usize>, &[f32])) {
+        let (n, d) = self.rows.dim();
         for first in (0..n).step_by(ROWS) {
             let rows = first..(first + ROWS).min(n);
             // The gradient of another product is a bᵀ for queries a and rows b.
-            let products = linear::input_gradient(
-                [queries.nrows(), rows.len(), d],
-                &moved,
-                &self.moved[rows.start * d..rows.end * d],
-            );
+            let products =
+                linear::input_gradient([queries, rows.len(), d], moved, &self.moved[rows.start * d..rows.end * d]);
             for (query, products) in products.chunks(rows.len()).enumerate() {
-                self.look(&mut nearest[query], queries.row(query), rows.clone(), products, itself(query));
+                take(query, rows.clone(), products);
             }
         }
-        nearest
     }
 
     /// Measures those of these rows that may be near.

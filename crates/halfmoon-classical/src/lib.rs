@@ -1,12 +1,13 @@
 //! Classifiers that are fitted at once and not step by step: graphs, nearest neighbours, kernels, logistic
 //! regression. They work on rows of numbers, know no tensor engine, and are what deep models are held against;
-//! `m1` also puts them on top of its codes.
+//! `m1` also puts them on top of its codes. The same search for neighbours tells how like real rows made ones are.
 
 mod cholesky;
 mod gaussian_softmax;
 mod graph;
 mod knn;
 mod lbfgs;
+mod likeness;
 mod logistic;
 mod propagate;
 mod seen;
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 pub use gaussian_softmax::{FittedGaussianSoftmax, GaussianSoftmax, Prior, Start};
 pub use graph::{Graph, Similarity};
 pub use knn::{FittedKnn, Knn, Neighbours, nearest};
+pub use likeness::{BALL_NEIGHBOURS, Moments, Prdc, frechet, inception_like, nearest_ratio, prdc};
 pub use logistic::{FittedLogistic, Logistic};
 pub use propagate::{FittedGraph, LabelPropagation, LabelSpreading};
 pub use svm::{FittedSvm, Kernel, Svm};

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod caught;
+mod cifar;
 mod csv;
 mod digits;
 mod idx;
@@ -24,7 +25,7 @@ use crate::error::{Error, Result};
 
 /// Every format, in the order in which they are asked whether a path is theirs.
 pub const FORMATS: &[Format] =
-    &[digits::FORMAT, idx::FORMAT, npy::FORMAT, parquet::FORMAT, csv::FORMAT, image_folder::FORMAT];
+    &[digits::FORMAT, idx::FORMAT, cifar::FORMAT, npy::FORMAT, parquet::FORMAT, csv::FORMAT, image_folder::FORMAT];
 
 /// A way in which data lies on disk.
 pub struct Format {

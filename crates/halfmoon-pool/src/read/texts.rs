@@ -1,8 +1,10 @@
 //! Label texts on their way to [`labels::resolve`](crate::labels::resolve).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::Path;
 
-use crate::error::{Error, Place};
+use crate::error::{Error, Place, Result};
 use crate::labels::Texts;
 
 /// Label texts as they come, each distinct one kept once.
@@ -33,6 +35,18 @@ impl Interner {
 /// Texts of items that nobody has labelled.
 pub(super) fn unlabelled(items: usize) -> Texts {
     Texts { distinct: vec![String::new()], codes: vec![0; items] }
+}
+
+/// The classes that a text file names, one a line, in its order. Empty lines do not count.
+pub(super) fn class_names(path: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let classes: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let mut seen = HashSet::new();
+    match classes.iter().find(|class| !seen.insert(*class)) {
+        Some(twice) => Err(Error::data(path, format!("names the class `{twice}` twice"), "name each class once")),
+        None => Ok(classes),
+    }
 }
 
 /// An error of [`labels::resolve`](crate::labels::resolve), whose row is an item's position, at the

@@ -1,6 +1,6 @@
 //! What lies where in a folder of pictures: splits, classes, items without a label.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{fs, iter};
@@ -11,6 +11,7 @@ use crate::dataset::Class;
 use crate::error::{Error, Result, did_you_mean};
 use crate::labels::{self, Texts, grouped, in_order};
 use crate::read::picture::{EXTENSIONS, FOREIGN, NOT_AN_IMAGE, has_extension, looks_like_picture};
+use crate::read::texts::class_names;
 use crate::read::{Options, Problem};
 
 pub(super) const TABLE: &str = "metadata.csv";
@@ -102,16 +103,7 @@ fn fixed_classes(root: &Path, options: &Options) -> Result<Option<Vec<String>>> 
     if !path.is_file() {
         return Ok(None);
     }
-    let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
-    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
-    let classes: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    let mut seen = HashSet::new();
-    match classes.iter().find(|class| !seen.insert(*class)) {
-        Some(twice) => {
-            Err(Error::data(path.as_path(), format!("names the class `{twice}` twice"), "remove one of the lines"))
-        }
-        None => Ok(Some(classes)),
-    }
+    class_names(&path).map(Some)
 }
 
 /// The fixed classes, of which every folder must be one; else the folders, in ascending order where
