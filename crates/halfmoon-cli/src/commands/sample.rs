@@ -7,8 +7,8 @@ use halfmoon::model::Makes;
 use halfmoon::noise::Noise;
 use halfmoon::predict::array;
 use halfmoon::run;
+use halfmoon_classical::{BALL_NEIGHBOURS, Prdc, frechet, inception_like, nearest_ratio, prdc};
 use halfmoon_draw::Layout;
-use halfmoon_classical::likeness::{BALL_NEIGHBOURS, Prdc, frechet, inception_like, nearest_ratio, prdc};
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::read;
 use halfmoon_pool::scores::probs;
@@ -77,7 +77,8 @@ pub(crate) fn run(args: &Sample) -> Result<(), Failure> {
     let judged = likeness(&maker, args, &pictures, knows_classes.then_some(&classes))?;
     let mut told = json!({ "seed": args.seed, "columns": layout.columns, "how": how, "pictures": each });
     if !judged.is_empty() {
-        let figures: serde_json::Map<String, Value> = judged.iter().map(|(name, _, value)| ((*name).to_owned(), json!(value))).collect();
+        let figures: serde_json::Map<String, Value> =
+            judged.iter().map(|(name, _, value)| ((*name).to_owned(), json!(value))).collect();
         told.as_object_mut().expect("made as an object").insert("likeness".into(), figures.into());
     }
     if maker.wants_array() {
@@ -108,17 +109,31 @@ fn likeness(
     let mut figures = Vec::new();
     if let Some(judge) = &args.judge {
         let asked = run::open(judge, None, &run::device("cpu")?)?;
-        if asked.data.encoding != maker.asked.data.encoding || asked.data.schema.classes != maker.asked.data.schema.classes {
+        if asked.data.encoding != maker.asked.data.encoding
+            || asked.data.schema.classes != maker.asked.data.schema.classes
+        {
             let hint = "train it on the same data";
-            return Err(Error::data(judge.as_path(), "sees inputs, or names classes, in another way than this run", hint));
+            return Err(Error::data(
+                judge.as_path(),
+                "sees inputs, or names classes, in another way than this run",
+                hint,
+            ));
         }
         let probs = probs(&asked.predictor.log_probs(made.view()));
         if let Some(classes) = classes {
             let agreed = probs.rows().into_iter().zip(classes).filter(|(row, class)| predicted(row.view()) == **class);
             let share = agreed.count() as f64 / classes.len() as f64;
-            figures.push(("agreed", "share that the other classifier takes for the class that was asked for", Some(share)));
+            figures.push((
+                "agreed",
+                "share that the other classifier takes for the class that was asked for",
+                Some(share),
+            ));
         }
-        figures.push(("inception", "exp E KL(p(y | x) ‖ p(y)) of the other classifier; at most the number of classes", inception_like(probs.view())));
+        figures.push((
+            "inception",
+            "exp E KL(p(y | x) ‖ p(y)) of the other classifier; at most the number of classes",
+            inception_like(probs.view()),
+        ));
     }
     let Some(data) = &args.compare else { return Ok(figures) };
     let source = read::read(data, &super::options(&maker.asked, &Reading::default())?)?;
@@ -133,14 +148,26 @@ fn likeness(
         Some(Prdc { precision, recall, density, coverage }) => {
             figures.push(("precision", "made pictures within a real one's neighbourhood", Some(precision)));
             figures.push(("recall", "real pictures within a made one's neighbourhood", Some(recall)));
-            figures.push(("density", "real neighbourhoods that hold a made picture, over their number of neighbours", Some(density)));
+            figures.push((
+                "density",
+                "real neighbourhoods that hold a made picture, over their number of neighbours",
+                Some(density),
+            ));
             figures.push(("coverage", "real neighbourhoods that hold a made picture", Some(coverage)));
         }
     }
-    figures.push(("frechet", "squared Fréchet distance of both, as Gaussians of pixels", frechet(real.view(), made.view())));
+    figures.push((
+        "frechet",
+        "squared Fréchet distance of both, as Gaussians of pixels",
+        frechet(real.view(), made.view()),
+    ));
     if let Some(test) = &test {
         let ratio = nearest_ratio(made.view(), train.view(), test.view());
-        figures.push(("nearest", "distance to the nearest training picture, over that of real new pictures; far below 1: copied", ratio));
+        figures.push((
+            "nearest",
+            "distance to the nearest training picture, over that of real new pictures; far below 1: copied",
+            ratio,
+        ));
     }
     Ok(figures)
 }
