@@ -6,7 +6,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use halfmoon_classical::{Fitted, Method, Rows, Svm, nearest};
+use halfmoon_classical::{Fitted, Method, Rows, Svm, nearest_ratio};
 use halfmoon_pool::dataset::{Class, Dataset, Features, Inputs};
 use halfmoon_pool::encode::{Encoding, Pixels};
 use halfmoon_pool::metric::measure;
@@ -14,7 +14,7 @@ use halfmoon_pool::outlier::auroc;
 use halfmoon_pool::scores::{Predictions, Predictor};
 use halfmoon_pool::trust::cross_fitted;
 use halfmoon_pool::{Result, read, split};
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use toml::Table;
 
 use crate::attack::{Attacked, Ball, Norm, Pgd};
@@ -272,12 +272,9 @@ impl Digits {
         let agreed = found.rows().into_iter().zip(&classes).filter(|(probs, class)| {
             halfmoon_pool::metric::predicted(probs.view()) == Class(u16::try_from(**class).expect("ten classes"))
         });
-        let train = self.rows(&self.train);
-        let mean = |queries: ArrayView2<f32>| {
-            nearest(train.view(), queries, 1, false).squared.mapv(f64::sqrt).mean().expect("some queries")
-        };
-        let agreed = agreed.count() as f64 / f64::from(EXAMPLES);
-        (agreed, mean(examples.view()) / mean(self.rows(&self.test).view()))
+        let (train, test) = (self.rows(&self.train), self.rows(&self.test));
+        let distance = nearest_ratio(examples.view(), train.view(), test.view()).expect("new pictures are none of these");
+        (agreed.count() as f64 / f64::from(EXAMPLES), distance)
     }
 }
 

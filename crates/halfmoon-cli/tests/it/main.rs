@@ -5,6 +5,7 @@
 mod basics;
 mod curve;
 mod embeddings;
+mod energy;
 mod labels;
 mod making;
 mod pictures;
