@@ -37,9 +37,9 @@ pub struct Vote {
 pub struct Verdict {
     /// The item.
     pub item: ItemId,
-    /// `None`: a tie. The item stays a candidate until another voice decides.
+    /// `None`: open, such as a tie. The item stays a candidate until another voice decides.
     pub class: Option<Class>,
-    /// Share of the voices that say so; of the largest party, where there is a tie.
+    /// How sure that is: by majority the share of the voices that say so (of the largest party, where there is a tie).
     pub weight: f64,
     /// How many different classes were given.
     pub classes: usize,

@@ -396,6 +396,9 @@ impl<'a> Writer<'a> {
         let sql = "INSERT INTO items (id, path, content, split) VALUES (?1, ?2, ?3, ?4)";
         let mut insert = self.transaction.prepare(sql).map_err(fault)?;
         for new in items {
+            if new.id.is_empty() {
+                return Err(Error::usage("an item has no id", "an id is how people know it: name it"));
+            }
             match of_id.query_row([&new.id], item).optional().map_err(fault)? {
                 Some((_, before)) if before == *new => added.already += 1,
                 Some(_) => added.differ.push(new.id.clone()),
@@ -410,6 +413,9 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn add_model(&mut self, new: &Model) -> Result<bool> {
+        if new.name.is_empty() {
+            return Err(Error::usage("a model has no name", "name it"));
+        }
         let fault = |error| fault(self.path, error);
         let sql = "SELECT name, run, learned, at, about FROM models WHERE name = ?1";
         match self.transaction.query_row(sql, [&new.name], model).optional().map_err(fault)? {
@@ -429,6 +435,9 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn add_round(&mut self, new: &Round) -> Result<bool> {
+        if new.round == 0 {
+            return Err(Error::usage("rounds are numbered from 1", "take the number after the last one"));
+        }
         let fault = |error| fault(self.path, error);
         let sql = "SELECT round, model, rule, size, seed, at, about FROM rounds WHERE round = ?1";
         match self.transaction.query_row(sql, [new.round], round).optional().map_err(fault)? {

@@ -12,11 +12,16 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests: a panic says where"))]
 
+pub mod agreement;
+pub mod dawid_skene;
+pub mod duplicates;
 pub mod event;
+pub mod exchange;
 pub mod fold;
 pub mod item;
 mod journal;
 pub mod moment;
+pub mod scan;
 mod schema;
 mod sqlite;
 

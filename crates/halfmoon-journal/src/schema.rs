@@ -33,7 +33,6 @@ CREATE TABLE items (
     content BLOB NOT NULL CHECK (length(content) = 32),
     split TEXT NOT NULL CHECK (split IN ('train', 'validation', 'test'))
 );
-CREATE INDEX items_by_content ON items (content);
 
 CREATE TABLE events (
     event INTEGER PRIMARY KEY,

@@ -11,7 +11,17 @@ pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
     pub(crate) fn new(name: &str) -> Scratch {
-        let folder = std::env::temp_dir().join(format!("halfmoon-journal-{name}-{}", std::process::id()));
+        Scratch::below(&std::env::temp_dir(), name)
+    }
+
+    /// In memory where the system offers that as a folder: for tests that write much and wait for no disk.
+    pub(crate) fn in_memory(name: &str) -> Scratch {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Scratch::below(memory, name) } else { Scratch::new(name) }
+    }
+
+    fn below(parent: &Path, name: &str) -> Scratch {
+        let folder = parent.join(format!("halfmoon-journal-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         Scratch(folder)
