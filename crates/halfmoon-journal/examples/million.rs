@@ -10,7 +10,7 @@ use halfmoon_journal::{Action, Content, Event, EventId, Item, ItemId, Journal, K
 use halfmoon_pool::{Class, Result};
 use serde_json::Map;
 
-const ITEMS: i64 = 400_000;
+const ITEMS: i64 = 200_000;
 const EVENTS: i64 = 1_000_000;
 const ANNOTATORS: [&str; 5] = ["ann", "bo", "cy", "dee", "eve"];
 
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     let begun = Instant::now();
     let first = journal.last_event()?.0;
     let event = |n: i64| {
-        let annotator = ANNOTATORS[usize::try_from(n % 5).expect("below 5")];
+        let annotator = ANNOTATORS[usize::try_from(n / ITEMS).expect("one for each 200,000")];
         let item = ItemId(n * 7919 % ITEMS + 1);
         // One in fifty is undone, one in fifty is a skip.
         let action = match n % 50 {

@@ -73,7 +73,7 @@ impl Skills {
     }
 }
 
-/// Finds skills from what stands. `None` without any label.
+/// Finds skills from what stands, in a project with so many classes. `None` without any label.
 pub fn dawid_skene(labels: &Labels, classes: usize, config: &Config) -> Option<Skills> {
     let given: Vec<Given> = labels.by_item().filter_map(Given::of).collect();
     if given.is_empty() || classes == 0 {
@@ -145,7 +145,9 @@ fn expect(skills: &mut Skills, given: &[Given]) -> f64 {
         }
         let most = probs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = probs.iter().map(|log| (log - most).exp()).sum();
-        probs.iter_mut().for_each(|t| *t = (*t - most).exp() / sum);
+        for t in probs.iter_mut() {
+            *t = (*t - most).exp() / sum;
+        }
         log_likelihood += most + sum.ln();
     }
     log_likelihood
@@ -175,7 +177,9 @@ fn log_prior(skills: &Skills, prior: f64) -> f64 {
 /// To a sum of 1. A row of zeros, of a class that no item is likely to be of, says nothing: all alike.
 fn normalise(row: &mut [f64]) {
     let (sum, n) = (row.iter().sum::<f64>(), row.len() as f64);
-    row.iter_mut().for_each(|p| *p = if sum > 0.0 { *p / sum } else { 1.0 / n });
+    for p in row {
+        *p = if sum > 0.0 { *p / sum } else { 1.0 / n };
+    }
 }
 
 #[cfg(test)]
@@ -259,7 +263,9 @@ mod tests {
         for _ in 0..2000 {
             let mut other = skills.clone();
             let mut shake = |row: &mut Vec<f64>| {
-                row.iter_mut().for_each(|p| *p *= 1.0 + chance.random_range(-0.05..0.05));
+                for p in row.iter_mut() {
+                    *p *= 1.0 + chance.random_range(-0.05..0.05);
+                }
                 normalise(row);
             };
             shake(&mut other.priors);

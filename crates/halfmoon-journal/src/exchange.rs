@@ -13,6 +13,7 @@
 mod csv;
 mod jsonl;
 mod label_studio;
+mod names;
 mod receive;
 mod record;
 
@@ -103,8 +104,9 @@ pub fn format(name: Option<&str>, path: &Path) -> Result<&'static Format> {
     })
 }
 
-/// Writes what the format can hold of the journal, and returns how many records that were.
+/// Writes what the format can hold of the journal as it is at one moment, and returns how many records that were.
 pub fn export(journal: &Journal, format: &Format, out: &mut dyn Write) -> Result<usize> {
+    let _now = journal.snapshot()?;
     (format.write)(journal, out)
 }
 

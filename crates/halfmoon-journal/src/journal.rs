@@ -45,6 +45,10 @@ pub struct Journal {
     path: PathBuf,
 }
 
+/// See [`Journal::snapshot`].
+#[derive(Debug)]
+pub struct Snapshot<'a>(#[expect(dead_code, reason = "lives for its end")] Transaction<'a>);
+
 impl Journal {
     /// Makes a file with no items yet. Its classes are the first events, by `annotator`.
     pub fn create(path: &Path, project: &Project, classes: &[String], annotator: &str) -> Result<Journal> {
@@ -104,6 +108,12 @@ impl Journal {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// While this lives, all that is read is of one moment, whatever others write meanwhile.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>> {
+        let begun = self.connection.unchecked_transaction();
+        begun.map(Snapshot).map_err(|error| self.fault(error))
     }
 
     /// What it is of.
@@ -208,10 +218,7 @@ impl Journal {
 
     /// What stands: see [`fold`](crate::fold). Read from the cache; a million votes take a fraction of a second.
     pub fn labels(&self) -> Result<Labels> {
-        // One transaction, so that both queries see the same moment.
-        let now = self.connection.unchecked_transaction().map_err(|error| self.fault(error))?;
-        let labels = standing(&now).map_err(|error| self.fault(error))?;
-        Ok(labels)
+        standing(&self.connection).map_err(|error| self.fault(error))
     }
 
     /// Keeps a model's record; true where it is new. Another model of the same name is an error.
@@ -236,7 +243,7 @@ impl Journal {
 
     /// Reads the whole file, folds all events and compares: an error says what is wrong.
     pub fn check(&self) -> Result<()> {
-        let now = self.connection.unchecked_transaction().map_err(|error| self.fault(error))?;
+        let _now = self.snapshot()?;
         let said: String = self.one("PRAGMA integrity_check")?;
         if said != "ok" {
             return Err(damaged(&self.path, &said));
@@ -250,7 +257,7 @@ impl Journal {
             fold.apply(id, &event);
             Ok(())
         })?;
-        if fold.labels() == standing(&now).map_err(|error| self.fault(error))? {
+        if fold.labels() == self.labels()? {
             return Ok(());
         }
         Err(Error::data(
@@ -287,6 +294,8 @@ impl Journal {
         connection.pragma_update(None, "foreign_keys", true).map_err(fault)?;
         // FULL: a commit waits until the disk has it, so that an acknowledged event outlives a loss of power.
         connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
+        // 64 MiB, where they are needed: keys come in no order, so their index must be at hand to write many events.
+        connection.pragma_update(None, "cache_size", -65_536).map_err(fault)?;
         Ok(Journal { connection, path: path.to_owned() })
     }
 
@@ -631,18 +640,29 @@ fn classes(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 fn standing(connection: &Connection) -> rusqlite::Result<Labels> {
-    let mut names = connection.prepare("SELECT DISTINCT annotator FROM standing ORDER BY annotator")?;
-    let annotators: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let places: HashMap<&str, usize> = annotators.iter().map(String::as_str).zip(0..).collect();
     let mut all = connection.prepare("SELECT item, annotator, event, class FROM standing ORDER BY item, annotator")?;
     let mut rows = all.query([])?;
-    let mut votes = Vec::new();
+    let (mut votes, mut places) = (Vec::<Vote>::new(), HashMap::<String, usize>::new());
     while let Some(row) = rows.next()? {
-        let annotator = places.get(row.get_ref(1)?.as_str()?).copied().ok_or_else(|| odd(row, 1))?;
+        let name = row.get_ref(1)?.as_str()?;
+        let annotator = places.get(name).copied().unwrap_or_else(|| {
+            places.insert(name.to_owned(), places.len());
+            places.len() - 1
+        });
         let class = row.get::<_, Option<u16>>(3)?.map(Class);
         votes.push(Vote { item: ItemId(row.get(0)?), annotator, class, event: EventId(row.get(2)?) });
     }
-    Ok(Labels { annotators, votes })
+    // From the order of appearance to the alphabet's, which the votes of an item are in already.
+    let mut names: Vec<(String, usize)> = places.into_iter().collect();
+    names.sort_unstable();
+    let mut ranks = vec![0; names.len()];
+    for (rank, (_, place)) in names.iter().enumerate() {
+        ranks[*place] = rank;
+    }
+    for vote in &mut votes {
+        vote.annotator = ranks[vote.annotator];
+    }
+    Ok(Labels { annotators: names.into_iter().map(|(name, _)| name).collect(), votes })
 }
 
 fn moment(row: &Row, column: usize) -> rusqlite::Result<Moment> {

@@ -28,5 +28,5 @@ mod sqlite;
 pub use event::{Action, Appended, Asked, DATA, Event, EventId, Key, Model, Round, Said};
 pub use fold::{Labels, Verdict, Vote};
 pub use item::{Added, Content, Item, ItemId, Split};
-pub use journal::{Journal, Project};
+pub use journal::{Journal, Project, Snapshot};
 pub use moment::Moment;

@@ -106,7 +106,8 @@ CREATE TRIGGER events_must_fit BEFORE INSERT ON events BEGIN
 END;
 
 CREATE TRIGGER events_come_last AFTER INSERT ON events
-WHEN NEW.event < (SELECT max(event) FROM events) BEGIN
+WHEN NEW.event < (SELECT max(event) FROM events)
+    OR NEW.event <> 1 + coalesce((SELECT max(event) FROM events WHERE event < NEW.event), 0) BEGIN
     SELECT RAISE(ABORT, 'the journal is append-only: an event goes to its end');
 END;
 

@@ -13,6 +13,7 @@ use std::path::Path;
 use halfmoon_pool::error::{Error, Place, Result, did_you_mean};
 use serde_json::{Map, Value};
 
+use super::names::Names;
 use super::receive::Receiver;
 use super::record::{Record, fields};
 use super::{Format, Options, broken};
@@ -32,33 +33,37 @@ const COLUMNS: [&str; 10] =
     ["annotator", "created_at", "source", "confidence", "model_label", "model", "seconds", "why", "round", "key"];
 
 fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
-    let failed = |error: csv::Error| broken(std::io::Error::other(error));
-    let (classes, items) = (journal.classes()?, journal.items()?);
-    let labels = journal.labels()?;
+    let (names, labels) = (Names::of(journal)?, journal.labels()?);
     let standing: HashSet<EventId> = labels.votes.iter().map(|vote| vote.event).collect();
     let mut out = csv::Writer::from_writer(out);
-    out.write_record(["id", "path", "label"].iter().chain(&COLUMNS)).map_err(failed)?;
+    out.write_record(["id", "path", "label"].iter().chain(&COLUMNS)).map_err(|error| broken(io(error)))?;
     let mut rows = 0;
     journal.each_event(EventId(0), &mut |id, event| {
-        let Action::Label(number, class) = event.action else { return Ok(()) };
+        let Action::Label(item, class) = event.action else { return Ok(()) };
         if !standing.contains(&id) {
             return Ok(());
         }
-        let found = items.binary_search_by_key(&number, |(number, _)| *number).expect("an event's item is there");
-        let item = &items[found].1;
+        let item = names.item(item)?;
         let path = item.path.as_deref().unwrap_or_default();
-        let mut row = vec![item.id.clone(), path.to_owned(), classes[class.index()].clone()];
-        let known = fields(&event, &classes);
+        let mut row = vec![item.id.clone(), path.to_owned(), names.class(class)?.to_owned()];
+        let known = fields(&event, &names)?;
         row.extend(COLUMNS.iter().map(|column| match known.iter().find(|(name, _)| name == column) {
             Some((_, Value::String(text))) => text.clone(),
             Some((_, value)) => value.to_string(),
             None => String::new(),
         }));
         rows += 1;
-        out.write_record(row).map_err(failed)
+        out.write_record(row).map_err(|error| broken(io(error)))
     })?;
     out.flush().map_err(broken)?;
     Ok(rows)
+}
+
+fn io(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => std::io::Error::other(format!("{kind:?}")),
+    }
 }
 
 fn read(path: &Path, options: &Options, receiver: &mut Receiver) -> Result<()> {
@@ -187,9 +192,11 @@ impl Rows<'_> {
                 ));
             };
             let (text, rest) = (&rest[..length], &rest[length + 1..]);
-            let returns = text.windows(2).filter(|pair| pair[0] == b'\r' && pair[1] != b'\n').count()
-                + usize::from(text.last() == Some(&b'\r'));
-            self.line += (text.iter().filter(|&&byte| byte == b'\n').count() + returns) as u64;
+            let mut before = 0;
+            for &byte in text {
+                self.line += u64::from(byte == b'\r' || byte == b'\n' && before != b'\r');
+                before = byte;
+            }
             cell.extend_from_slice(text);
             self.at += length + 1;
             if rest.first() != Some(&b'"') {

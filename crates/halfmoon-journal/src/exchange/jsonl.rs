@@ -8,6 +8,7 @@ use std::path::Path;
 use halfmoon_pool::error::{Error, Place, Result};
 use serde_json::{Map, Value, json};
 
+use super::names::Names;
 use super::receive::Receiver;
 use super::record::{Record, fields, label};
 use super::{Format, Options, broken};
@@ -24,34 +25,33 @@ pub(super) const FORMAT: Format = Format {
 };
 
 fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
-    let (classes, items, models, rounds) = (journal.classes()?, journal.items()?, journal.models()?, journal.rounds()?);
-    let mut keys: Vec<Key> = Vec::new();
+    let (names, models, rounds) = (Names::of(journal)?, journal.models()?, journal.rounds()?);
+    let mut keys: Vec<(EventId, Key)> = Vec::new();
+    let key_of = |keys: &[(EventId, Key)], event: EventId| {
+        keys.binary_search_by_key(&event, |(event, _)| *event).ok().map(|at| json!(keys[at].1.to_string()))
+    };
     let mut lines = 0;
     journal.each_event(EventId(0), &mut |id, event| {
-        // Events are numbered without gaps.
-        keys.push(event.key);
-        debug_assert_eq!(keys.len() as i64, id.0, "numbered without gaps");
+        keys.push((id, event.key));
         let mut line = vec![];
-        if let Some(number) = event.action.item() {
-            let found = items.binary_search_by_key(&number, |(number, _)| *number).expect("an event's item is there");
-            line.push(("id", json!(items[found].1.id)));
-            line.extend(items[found].1.path.as_ref().map(|path| ("path", json!(path))));
+        if let Some(item) = event.action.item() {
+            let item = names.item(item)?;
+            line.push(("id", json!(item.id)));
+            line.extend(item.path.as_ref().map(|path| ("path", json!(path))));
         }
-        line.extend(label(&event, &classes).map(|label| ("label", json!(label))));
+        line.extend(label(&event, &names)?.map(|label| ("label", json!(label))));
         line.push(("action", json!(event.action.name())));
-        if let Action::Undo(EventId(undone)) = event.action {
-            let undone = usize::try_from(undone - 1).expect("from 1");
-            line.push(("undoes", json!(keys[undone].to_string())));
+        if let Action::Undo(undone) = event.action {
+            line.extend(key_of(&keys, undone).map(|key| ("undoes", key)));
         }
-        line.extend(fields(&event, &classes));
+        line.extend(fields(&event, &names)?);
         lines += 1;
         write_line(out, &line)
     })?;
     for Model { name, run, learned, at, about } in models {
-        let key = learned.and_then(|event| keys.get(usize::try_from(event.0 - 1).ok()?));
         let mut line = vec![("action", json!("model")), ("model", json!(name)), ("created_at", json!(at.to_string()))];
         line.extend(run.map(|run| ("run", json!(run))));
-        line.extend(key.map(|key| ("learned", json!(key.to_string()))));
+        line.extend(learned.and_then(|event| key_of(&keys, event)).map(|key| ("learned", key)));
         line.push(("about", json!(about)));
         lines += 1;
         write_line(out, &line)?;

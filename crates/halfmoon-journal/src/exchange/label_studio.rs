@@ -21,6 +21,7 @@ use halfmoon_pool::error::{Error, Place, Result};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
+use super::names::Names;
 use super::receive::{Receiver, excerpt};
 use super::record::{Done, Record, fields, label};
 use super::{Format, Options, broken};
@@ -50,7 +51,7 @@ const HERE: &str = "halfmoon";
 const ID: &str = "halfmoon_id";
 
 fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
-    let (classes, items, labels) = (journal.classes()?, journal.items()?, journal.labels()?);
+    let (names, labels) = (Names::of(journal)?, journal.labels()?);
     let standing: HashSet<EventId> = labels.votes.iter().map(|vote| vote.event).collect();
     let mut annotations: HashMap<ItemId, Vec<Value>> = HashMap::new();
     let mut tasks: HashMap<ItemId, Map<String, Value>> = HashMap::new();
@@ -61,13 +62,13 @@ fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
             merge(tasks.entry(item).or_default(), event.extra);
             records += 1;
         } else if standing.contains(&id) {
-            annotations.entry(item).or_default().push(annotation(event, &classes));
+            annotations.entry(item).or_default().push(annotation(event, &names)?);
             records += 1;
         }
         Ok(())
     })?;
     write!(out, "[").map_err(broken)?;
-    for (at, (number, item)) in items.iter().enumerate() {
+    for (at, (number, item)) in names.items.iter().enumerate() {
         let fields = tasks.remove(number).unwrap_or_default();
         let task = task(item, fields, annotations.remove(number).unwrap_or_default());
         write!(out, "{}\n{task}", if at == 0 { "" } else { "," }).map_err(broken)?;
@@ -116,9 +117,9 @@ fn take_object(map: &mut Map<String, Value>, name: &str) -> Map<String, Value> {
     }
 }
 
-fn annotation(mut event: Event, classes: &[String]) -> Value {
+fn annotation(mut event: Event, names: &Names) -> Result<Value> {
     let mut annotation = take_object(&mut event.extra, THERE);
-    let label = label(&event, classes);
+    let label = label(&event, names)?;
     let is_kept = annotation.get("result").is_some_and(|result| label.is_none_or(|label| chooses(result, label)));
     if !is_kept {
         annotation.insert("result".into(), label.map_or(json!([]), choice));
@@ -134,12 +135,12 @@ fn annotation(mut event: Event, classes: &[String]) -> Value {
     }
     if let Some(class) = event.said.class {
         let model = event.said.model.as_deref();
-        put("prediction", prediction(model, &classes[class.index()], event.said.confidence));
+        put("prediction", prediction(model, names.class(class)?, event.said.confidence));
     }
     let label = label.map(|label| ("label".to_owned(), json!(label)));
-    let here = fields(&event, classes).into_iter().map(|(name, value)| (name.to_owned(), value));
+    let here = fields(&event, names)?.into_iter().map(|(name, value)| (name.to_owned(), value));
     annotation.insert(HERE.into(), label.into_iter().chain(here).collect::<Map<_, _>>().into());
-    annotation.into()
+    Ok(annotation.into())
 }
 
 fn prediction(model: Option<&str>, class: &str, confidence: Option<f64>) -> Value {

@@ -11,9 +11,10 @@
 //! | `key`, `undoes` | the event's key; the key of the event that is undone |
 //! | `extra` | fields of other programs, and so are all others |
 
-use halfmoon_pool::error::Place;
+use halfmoon_pool::error::{Place, Result};
 use serde_json::{Map, Value, json};
 
+use super::names::Names;
 use crate::event::{Action, Asked, Event, Key};
 use crate::moment::Moment;
 
@@ -91,9 +92,10 @@ impl Record {
             odd: fields.odd,
         };
         let mut rest = fields.fields;
-        if let Some(Value::Object(extra)) = rest.get("extra") {
-            record.extra = extra.clone();
-            rest.remove("extra");
+        match rest.remove("extra") {
+            Some(Value::Object(extra)) => record.extra = extra,
+            Some(other) => drop(record.extra.insert("extra".into(), other)),
+            None => {}
         }
         for (name, value) in rest {
             record.extra.entry(name).or_insert(value);
@@ -103,28 +105,28 @@ impl Record {
 }
 
 /// What an event has beside its item, label and action, in the order in which people read it; what it has not is not there.
-pub(super) fn fields(event: &Event, classes: &[String]) -> Vec<(&'static str, Value)> {
+pub(super) fn fields(event: &Event, names: &Names) -> Result<Vec<(&'static str, Value)>> {
     let Event { key, annotator, at, action: _, seconds, said, asked, extra } = event;
     let mut fields = vec![("annotator", json!(annotator)), ("created_at", json!(at.to_string()))];
     let mut put = |name, value: Option<Value>| fields.extend(value.map(|value| (name, value)));
     put("source", asked.rule.as_ref().map(|rule| json!(rule)));
     put("confidence", said.confidence.map(|confidence| json!(confidence)));
-    put("model_label", said.class.map(|class| json!(classes[class.index()])));
+    put("model_label", said.class.map(|class| names.class(class)).transpose()?.map(|label| json!(label)));
     put("model", said.model.as_ref().map(|model| json!(model)));
     put("seconds", seconds.map(|seconds| json!(seconds)));
     put("why", asked.why.as_ref().map(|why| json!(why)));
     put("round", asked.round.map(|round| json!(round)));
     put("key", Some(json!(key.to_string())));
     put("extra", (!extra.is_empty()).then(|| json!(extra)));
-    fields
+    Ok(fields)
 }
 
-/// The class that an event gives.
-pub(super) fn label<'a>(event: &'a Event, classes: &'a [String]) -> Option<&'a str> {
+/// The class that an event gives or adds.
+pub(super) fn label<'a>(event: &'a Event, names: &'a Names) -> Result<Option<&'a str>> {
     match &event.action {
-        Action::Label(_, class) => Some(&classes[class.index()]),
-        Action::NewClass(name) => Some(name),
-        Action::Skip(_) | Action::Undo(_) | Action::Fields(_) => None,
+        Action::Label(_, class) => names.class(*class).map(Some),
+        Action::NewClass(name) => Ok(Some(name)),
+        Action::Skip(_) | Action::Undo(_) | Action::Fields(_) => Ok(None),
     }
 }
 

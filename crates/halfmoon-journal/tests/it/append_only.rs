@@ -61,9 +61,12 @@ fn events_that_make_no_sense_are_refused_whoever_writes_them() {
     assert!(insert(", item", "'bo', 'label', 1").contains("no such class"));
     assert!(insert(", item, class", "'bo', 'skip', 1, 0").contains("CHECK"));
     assert!(insert(", item", "'', 'skip', 1").contains("CHECK"));
-    let early =
-        "INSERT INTO events (event, key, at, annotator, action, item) VALUES (-5, randomblob(16), 0, 'bo', 'skip', 1)";
-    assert!(refused(&other, early).contains("goes to its end"));
+    // before the first one, and with a gap behind the last one
+    for number in [-5, 0, 6] {
+        let columns = "event, key, at, annotator, action, item";
+        let sql = format!("INSERT INTO events ({columns}) VALUES ({number}, randomblob(16), 0, 'bo', 'skip', 1)");
+        assert!(refused(&other, &sql).contains("goes to its end"), "{number}");
+    }
 }
 
 #[test]

@@ -27,13 +27,13 @@ fn writer(path: &Path, name: &str, count: u64) -> Command {
     command
 }
 
-fn acknowledged(child: &mut Child) -> Vec<String> {
+/// The keys that a writer says, as they come.
+fn acknowledged(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // a killed writer may leave half a line
     lines
         .map_while(Result::ok)
         .filter_map(|line| line.strip_prefix("acknowledged ")?.strip_suffix('.').map(str::to_owned))
-        .collect()
 }
 
 /// The writer itself.
@@ -60,12 +60,15 @@ fn no_acknowledged_event_is_lost_or_doubled_in_200_kills() {
     let mut promised = BTreeSet::new();
     for kill in 0..200 {
         let mut child = writer(&path, &format!("writer {kill}"), u64::MAX).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(chance.random_range(2_000..60_000)));
+        let mut keys = acknowledged(&mut child);
+        // Somewhere behind its first words, or before: a writer takes longer to start on a busy machine.
+        promised.extend(keys.by_ref().take(chance.random_range(0..8)));
+        std::thread::sleep(Duration::from_micros(chance.random_range(0..8_000)));
         child.kill().unwrap(); // SIGKILL
-        promised.extend(acknowledged(&mut child));
+        promised.extend(keys);
         child.wait().unwrap();
     }
-    assert!(promised.len() > 200, "only {} events in all: the writers were killed too early", promised.len());
+    assert!(promised.len() >= 300, "only {} events", promised.len());
 
     let journal = Journal::open(&path).unwrap();
     journal.check().unwrap();
@@ -90,7 +93,7 @@ fn a_retry_after_a_kill_is_not_a_second_event() {
     child.wait().unwrap();
     // the same clicks again, from the first one
     let mut child = writer(&path, "ann", 500).spawn().unwrap();
-    assert_eq!(acknowledged(&mut child).len(), 500);
+    assert_eq!(acknowledged(&mut child).count(), 500);
     assert!(child.wait().unwrap().success());
     assert_eq!(Journal::open(&path).unwrap().last_event().unwrap(), EventId(502));
 }
@@ -114,7 +117,7 @@ fn processes_that_write_at_once_lose_nothing() {
         std::thread::sleep(Duration::from_millis(2));
     }
     for child in &mut children {
-        assert_eq!(acknowledged(child).len(), 150);
+        assert_eq!(acknowledged(child).count(), 150);
         assert!(child.wait().unwrap().success());
     }
     assert_eq!(standing(&journal).len(), 3 * 26);
