@@ -105,8 +105,11 @@ impl Fold {
 
     /// What stands.
     pub fn labels(&self) -> Labels {
-        let mut names: Vec<usize> = (0..self.annotators.len()).collect();
-        names.retain(|&annotator| self.said.iter().any(|((_, by), said)| *by == annotator && !said.is_empty()));
+        let mut has_vote = vec![false; self.annotators.len()];
+        for ((_, by), _) in self.said.iter().filter(|(_, said)| !said.is_empty()) {
+            has_vote[*by] = true;
+        }
+        let mut names: Vec<usize> = (0..self.annotators.len()).filter(|&annotator| has_vote[annotator]).collect();
         names.sort_by_key(|&annotator| &self.annotators[annotator]);
         let place: HashMap<usize, usize> = names.iter().enumerate().map(|(place, &name)| (name, place)).collect();
         let mut votes: Vec<Vote> = (self.said.iter())

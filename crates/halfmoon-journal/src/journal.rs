@@ -47,7 +47,7 @@ pub struct Journal {
 
 /// See [`Journal::snapshot`].
 #[derive(Debug)]
-pub struct Snapshot<'a>(#[expect(dead_code, reason = "lives for its end")] Transaction<'a>);
+pub struct Snapshot<'a>(#[expect(dead_code, reason = "it lives for its end")] Option<Transaction<'a>>);
 
 impl Journal {
     /// Makes a file with no items yet. Its classes are the first events, by `annotator`.
@@ -77,12 +77,12 @@ impl Journal {
 
     /// Opens a file that [`Journal::create`] made.
     pub fn open(path: &Path) -> Result<Journal> {
-        let size = path.metadata().map_err(|source| Error::io(path, source))?.len();
-        if size == 0 {
-            return Err(Error::data(path, "is empty: making it was cut short", "remove it and make it anew"));
-        }
-        if path.is_dir() {
+        let there = path.metadata().map_err(|source| Error::io(path, source))?;
+        if !there.is_file() {
             return Err(foreign(path));
+        }
+        if there.len() == 0 {
+            return Err(Error::data(path, "is empty: making it was cut short", "remove it and make it anew"));
         }
         let journal = Journal::connect(path)?;
         let number = |pragma: &str| journal.one::<i32>(&format!("PRAGMA {pragma}"));
@@ -112,7 +112,8 @@ impl Journal {
 
     /// While this lives, all that is read is of one moment, whatever others write meanwhile.
     pub fn snapshot(&self) -> Result<Snapshot<'_>> {
-        let begun = self.connection.unchecked_transaction();
+        // Within another one, that one's moment is meant.
+        let begun = self.connection.is_autocommit().then(|| self.connection.unchecked_transaction()).transpose();
         begun.map(Snapshot).map_err(|error| self.fault(error))
     }
 
@@ -218,7 +219,13 @@ impl Journal {
 
     /// What stands: see [`fold`](crate::fold). Read from the cache; a million votes take a fraction of a second.
     pub fn labels(&self) -> Result<Labels> {
-        standing(&self.connection).map_err(|error| self.fault(error))
+        let labels = standing(&self.connection).map_err(|error| self.fault(error))?;
+        // Asked afterwards: classes only grow.
+        let classes: i64 = self.one("SELECT count(*) FROM events WHERE action = 'class'")?;
+        match labels.votes.iter().filter_map(|vote| vote.class).find(|class| i64::from(class.0) >= classes) {
+            Some(class) => Err(damaged(&self.path, &format!("a label names class {}, which is not there", class.0))),
+            None => Ok(labels),
+        }
     }
 
     /// Keeps a model's record; true where it is new. Another model of the same name is an error.

@@ -86,11 +86,14 @@ fn read(path: &Path, options: &Options, receiver: &mut Receiver) -> Result<()> {
         match serde_json::from_slice(line) {
             Ok(Value::Object(object)) => match object.get("action").and_then(Value::as_str) {
                 Some("model") => match model(&object, receiver)? {
-                    Some(model) => receiver.take_model(&place, &model),
-                    None => receiver.problem(&place, "is not a model: it has `model`, `created_at` and `about`"),
+                    Some(model) => receiver.take_model(&place, &model)?,
+                    None => receiver.problem(
+                        &place,
+                        "is not a model: it has `model`, `created_at`, `about` and perhaps `learned`, the key of an event",
+                    ),
                 },
                 Some("round") => match round(&object) {
-                    Some(round) => receiver.take_round(&place, &round),
+                    Some(round) => receiver.take_round(&place, &round)?,
                     None => receiver
                         .problem(&place, "is not a round: it has `round`, `source`, `size`, `created_at` and `about`"),
                 },
@@ -104,9 +107,12 @@ fn read(path: &Path, options: &Options, receiver: &mut Receiver) -> Result<()> {
 }
 
 fn model(object: &Map<String, Value>, receiver: &mut Receiver) -> Result<Option<Model>> {
-    let learned = match object.get("learned").and_then(Value::as_str).and_then(Key::parse) {
-        Some(key) => receiver.event_of_key(key)?,
-        None => None,
+    let learned = match object.get("learned") {
+        None | Some(Value::Null) => None,
+        Some(key) => match key.as_str().and_then(Key::parse).map(|key| receiver.event_of_key(key)).transpose()? {
+            Some(Some(event)) => Some(event),
+            _ => return Ok(None),
+        },
     };
     let of = || {
         Some(Model {

@@ -47,7 +47,7 @@ const THERE: &str = "label_studio";
 /// Where fields of halfmoon are in a task or an annotation.
 const HERE: &str = "halfmoon";
 
-/// The fields of a task that `data` has in an export.
+/// The field of a task's `data` that holds the item's id in an export.
 const ID: &str = "halfmoon_id";
 
 fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use halfmoon_pool::error::{Place, did_you_mean};
+use halfmoon_pool::labels::grouped;
 use halfmoon_pool::read::Problem;
 use halfmoon_pool::{Class, Error, Result};
 
@@ -17,8 +18,8 @@ use crate::journal::Writer;
 pub(super) struct Receiver<'a, 'b> {
     writer: &'a mut Writer<'b>,
     all: &'a [(ItemId, Item)],
-    /// By id and, where that is nobody's id, by path.
-    items: HashMap<&'a str, ItemId>,
+    /// By id and, where that is nobody's id, by path. `None`: the path of several.
+    items: HashMap<&'a str, Option<ItemId>>,
     options: &'a Options,
     imported: Imported,
     /// What the file said of an item before, in the name of an annotator: the class, and the row.
@@ -29,16 +30,20 @@ pub(super) struct Receiver<'a, 'b> {
 
 impl<'a, 'b> Receiver<'a, 'b> {
     pub(super) fn new(writer: &'a mut Writer<'b>, items: &'a [(ItemId, Item)], options: &'a Options) -> Self {
-        let mut names: HashMap<&str, ItemId> =
-            items.iter().filter_map(|(number, item)| Some((item.path.as_deref()?, *number))).collect();
-        names.extend(items.iter().map(|(number, item)| (item.id.as_str(), *number)));
+        let mut names: HashMap<&str, Option<ItemId>> = HashMap::new();
+        for (number, item) in items {
+            if let Some(path) = &item.path {
+                names.entry(path).and_modify(|of| *of = None).or_insert(Some(*number));
+            }
+        }
+        names.extend(items.iter().map(|(number, item)| (item.id.as_str(), Some(*number))));
         let (before, odd) = (HashMap::new(), Vec::new());
         Receiver { writer, all: items, items: names, options, imported: Imported::default(), before, odd }
     }
 
     /// The item of this id or path.
     pub(super) fn find(&self, name: &str) -> Option<ItemId> {
-        self.items.get(name).copied()
+        self.items.get(name).copied().flatten()
     }
 
     /// The item of this number, which [`Receiver::find`] found.
@@ -112,15 +117,15 @@ impl<'a, 'b> Receiver<'a, 'b> {
     }
 
     /// One more model.
-    pub(super) fn take_model(&mut self, place: &Place, model: &Model) {
+    pub(super) fn take_model(&mut self, place: &Place, model: &Model) -> Result<()> {
         let added = self.writer.add_model(model);
-        self.count(place, added);
+        self.count(place, added)
     }
 
     /// One more round.
-    pub(super) fn take_round(&mut self, place: &Place, round: &Round) {
+    pub(super) fn take_round(&mut self, place: &Place, round: &Round) -> Result<()> {
         let added = self.writer.add_round(round);
-        self.count(place, added);
+        self.count(place, added)
     }
 
     /// The event of this key.
@@ -132,23 +137,27 @@ impl<'a, 'b> Receiver<'a, 'b> {
         for (field, count, first) in self.odd {
             let instead = if field == "created_at" { "the time of import stands for it" } else { "nothing does" };
             self.imported.notes.push(format!(
-                "`{field}` is not understood in {count} records (first: {first}): it is kept as it is, and {instead}"
+                "`{field}` is not understood in {} records (first: {first}): it is kept as it is, and {instead}",
+                grouped(count)
             ));
         }
         self.imported
     }
 
-    fn count(&mut self, place: &Place, added: Result<bool>) {
+    fn count(&mut self, place: &Place, added: Result<bool>) -> Result<()> {
         match added {
             Ok(is_new) => {
                 self.imported.records += 1;
                 *if is_new { &mut self.imported.new } else { &mut self.imported.already } += 1;
             }
-            Err(error) => self.problem(place, error.to_string()),
+            // The record is at fault. Else the disk is, and there is no going on.
+            Err(Error::Usage { problem, .. }) => self.problem(place, problem),
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
-    /// What a record does: nothing where it names an item and no label, or the reason why it cannot be.
+    /// What a record does, or why it cannot be. `None`: it names an item and no label.
     fn action(&mut self, record: &Record, annotator: &str) -> Result<std::result::Result<Option<Action>, String>> {
         let done = match &record.done {
             Done::Odd => return Ok(Err("the label is a list or an object, and halfmoon has one class an item".into())),
@@ -160,6 +169,9 @@ impl<'a, 'b> Receiver<'a, 'b> {
         };
         let Some(item) = record.names.iter().find_map(|name| self.find(name)) else {
             return Ok(Err(match record.names.first() {
+                Some(name) if self.items.contains_key(name.as_str()) => {
+                    format!("`{}` is the path of several items: an `id` tells them apart", excerpt(name))
+                }
                 Some(name) => format!("there is no item `{}`", excerpt(name)),
                 None => "names no item: a record has an `id` or a `path`".into(),
             }));
@@ -201,9 +213,7 @@ impl<'a, 'b> Receiver<'a, 'b> {
             return Ok(Ok(None));
         }
         if !self.options.new_classes {
-            let close = did_you_mean(name, self.writer.class_names());
-            let name = excerpt(name);
-            return Ok(Err(format!("`{name}` is not a class ({close}); `--new-classes` makes it one")));
+            return Ok(Err(self.no_class(name)));
         }
         let at = record.at.unwrap_or(self.options.now);
         let added = self.writer.append(&Event::new(annotator, at, Action::NewClass(name.to_owned())));
@@ -215,6 +225,17 @@ impl<'a, 'b> Receiver<'a, 'b> {
             Err(Error::Usage { problem, .. }) => Ok(Err(problem)),
             Err(error) => Err(error),
         }
+    }
+
+    fn no_class(&self, name: &str) -> String {
+        let classes = self.writer.class_names();
+        // A sentence for each row of a long file: neither slow nor long.
+        let hint = if classes.len() <= 20 {
+            did_you_mean(name, classes)
+        } else {
+            format!("there are {} classes", grouped(classes.len()))
+        };
+        format!("`{}` is not a class ({hint}); `--new-classes` makes it one", excerpt(name))
     }
 
     /// Whether the file said the same before. What contradicts it is told.

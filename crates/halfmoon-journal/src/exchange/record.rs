@@ -5,7 +5,7 @@
 //! | `action` | `label` (where it is absent), `skip`, `undo`, `class`, `fields` |
 //! | `id`, `path` | the item; `path` alone will do, and so will `file_name` |
 //! | `label` | the class |
-//! | `annotator`, `created_at`, `seconds` | who, when (RFC 3339), how long |
+//! | `annotator`, `created_at` (or `when`), `seconds` | who, when (RFC 3339), how long |
 //! | `source`, `why`, `round` | the rule that asked, its reason, the round |
 //! | `model`, `model_label`, `confidence` | which model said what, and its probability of that |
 //! | `key`, `undoes` | the event's key; the key of the event that is undone |
@@ -81,7 +81,7 @@ impl Record {
             names,
             done,
             annotator: fields.text("annotator").filter(|name| !name.is_empty()),
-            at: fields.parse("created_at", Moment::parse),
+            at: fields.parse("created_at", Moment::parse).or_else(|| fields.parse("when", Moment::parse)),
             key: fields.parse("key", Key::parse),
             seconds: fields.number("seconds", |seconds| seconds >= 0.0),
             model: fields.text("model"),

@@ -98,6 +98,10 @@ fn a_changed_cache_is_found_and_made_anew() {
     journal.rebuild().unwrap();
     journal.check().unwrap();
     assert_eq!(journal.labels().unwrap(), before);
+
+    other.execute_batch("UPDATE standing SET class = 7 WHERE item = 1").unwrap();
+    let error = journal.labels().expect_err("no such class").to_string();
+    assert!(error.ends_with("is damaged: a label names class 7, which is not there"), "{error}");
 }
 
 #[test]

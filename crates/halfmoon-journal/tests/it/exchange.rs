@@ -117,6 +117,30 @@ fn other_tables_are_read_where_they_are_clear() {
 }
 
 #[test]
+fn a_path_that_several_items_have_names_none_of_them() {
+    let folder = Scratch::new("paths");
+    let mut journal = empty(&folder.path("project.db"), &["cat"]);
+    let item = |id: &str, path: &str| Item {
+        id: id.into(),
+        path: Some(path.into()),
+        content: Content::of(id.as_bytes()),
+        split: Split::Train,
+    };
+    journal
+        .add_items(&[item("1", "scan.png"), item("2", "scan.png"), item("3", "x.png"), item("x.png", "y.png")])
+        .unwrap();
+    let table = "path,label,when\nscan.png,cat,\nx.png,cat,2026-11-26T09:00:00+01:00\ny.png,cat,\n";
+    let imported = read(&mut journal, &folder, "labels.csv", table);
+    assert_eq!(
+        problems(&imported),
+        ["labels.csv, row 2: `scan.png` is the path of several items: an `id` tells them apart"]
+    );
+    // an id is meant before a path
+    assert_eq!(standing(&journal), [(4, "import".to_owned(), Some(0))]);
+    assert_eq!(journal.events(EventId(1)).unwrap()[0].1.at, at(0));
+}
+
+#[test]
 fn classes_can_come_with_a_file() {
     let folder = Scratch::new("new-classes");
     let mut journal = folder.pets(3);

@@ -202,6 +202,23 @@ fn a_damaged_file_is_an_error_and_no_panic() {
 }
 
 #[test]
+fn a_snapshot_is_of_one_moment() {
+    let folder = Scratch::new("snapshot");
+    let journal = folder.pets(2);
+    let mut other = Journal::open(journal.path()).unwrap();
+    {
+        let _now = journal.snapshot().unwrap();
+        assert_eq!(journal.last_event().unwrap(), EventId(2));
+        other.append(&label("bo", 1, 1, 0)).unwrap();
+        assert_eq!(journal.last_event().unwrap(), EventId(2));
+        // what takes a snapshot of its own stays within this one
+        journal.check().unwrap();
+        assert_eq!(standing(&journal), []);
+    }
+    assert_eq!(standing(&journal).len(), 1);
+}
+
+#[test]
 fn creating_never_overwrites() {
     let folder = Scratch::new("create");
     let path = folder.pets(1).path().to_owned();
