@@ -1,0 +1,68 @@
+//! `halfmoon export`: labels for other programs.
+
+use std::fs::File;
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use halfmoon_journal::Journal;
+use halfmoon_journal::exchange::{Format, export, format};
+use halfmoon_pool::Error;
+use halfmoon_pool::labels::grouped;
+
+use crate::Failure;
+use crate::args::Export;
+
+pub(crate) fn run(args: &Export) -> Result<(), Failure> {
+    let journal = Journal::open(&args.project)?;
+    let Some(output) = &args.output else {
+        let format = format(Some(args.format.as_deref().unwrap_or("csv")), Path::new("-"))?;
+        let records = match export(&journal, format, &mut BufWriter::new(std::io::stdout().lock())) {
+            // Whoever reads has seen enough.
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => return Err(Failure::ClosedPipe),
+            exported => exported?,
+        };
+        tell(records, format);
+        return Ok(());
+    };
+    let format = format(args.format.as_deref(), output)?;
+    if same_file(output, &args.project) {
+        return Err(Error::usage("the output would overwrite the project", "choose another file with --output").into());
+    }
+    // What stands at the output's place stays until all is written; a pipe or a device has nothing to keep.
+    let aside = match output.symlink_metadata() {
+        Ok(there) if !there.is_file() => output.clone(),
+        _ => partial(output),
+    };
+    let write = || -> Result<usize, Error> {
+        let file = File::create(&aside).map_err(|source| Error::io(&aside, source))?;
+        let mut out = BufWriter::new(file);
+        let records = export(&journal, format, &mut out)?;
+        out.flush().map_err(|source| Error::io(output, source))?;
+        Ok(records)
+    };
+    let written = write();
+    if aside != *output {
+        match &written {
+            Ok(_) => std::fs::rename(&aside, output).map_err(|source| Error::io(output, source))?,
+            Err(_) => drop(std::fs::remove_file(&aside)),
+        }
+    }
+    tell(written?, format);
+    println!("{}", output.display());
+    Ok(())
+}
+
+fn tell(records: usize, format: &Format) {
+    eprintln!("{} records as {}", grouped(records), format.name);
+}
+
+/// `labels.csv.4711.partial` for `labels.csv`.
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    PathBuf::from(name)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}

@@ -1,0 +1,234 @@
+//! From data to items: what a new project begins with.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use blake3::Hasher;
+use halfmoon_pool::dataset::{Cells, Column, Features, Ids, Inputs, Table};
+use halfmoon_pool::labels::grouped;
+use halfmoon_pool::read::{self, Options, Problem, Source};
+use halfmoon_pool::{Class, Dataset, Result};
+
+use crate::item::{Content, Item, Split};
+
+/// What lies at a path, as items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// In the order that [`Class`] counts.
+    pub classes: Vec<String>,
+    /// Items of all splits.
+    pub items: Vec<Item>,
+    /// The labels that came with the data: position in `items`, and class.
+    pub labels: Vec<(usize, Class)>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+    /// What could not be read, and is no item.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads data as [`read::read`] does.
+///
+/// An item's id is its path below the data's folder, or its position in its file; `validation/17` and `test/17` where a
+/// position alone would be two items. Its content is that of its file, where it has one of its own, so that no setting of how
+/// pictures are read changes it; else that of its row.
+pub fn scan(path: &Path, options: &Options) -> Result<Scan> {
+    let Source { train, validation, test, mut notes, problems } = read::read(path, options)?;
+    let classes = train.schema.classes.clone();
+    let (mut items, mut labels) = (Vec::new(), Vec::new());
+    let mut ids = HashSet::new();
+    let mut unread = 0;
+    let splits = [(Split::Train, Some(train)), (Split::Validation, validation), (Split::Test, test)];
+    for (split, dataset) in splits {
+        let Some(dataset) = dataset else { continue };
+        let contents = contents(&dataset);
+        for (row, content) in contents.into_iter().enumerate() {
+            let mut id = dataset.ids.get(row);
+            let path_of_item = matches!(dataset.ids, Ids::Names(_)).then(|| id.clone());
+            // Positions begin anew in each file.
+            while !ids.insert(id.clone()) {
+                id = format!("{}/{id}", split.name());
+            }
+            let content = match path_of_item.as_deref().map(|file| hash_of_file(&path.join(file))) {
+                Some(Some(of_file)) => of_file,
+                Some(None) => {
+                    unread += 1;
+                    content
+                }
+                None => content,
+            };
+            labels.extend(dataset.labels[row].map(|class| (items.len(), class)));
+            items.push(Item { id, path: path_of_item, content, split });
+        }
+    }
+    if unread > 0 {
+        notes.push(format!(
+            "{} items have no file that can be read by their name: copies among them are found by what was read",
+            grouped(unread)
+        ));
+    }
+    Ok(Scan { classes, items, labels, notes, problems })
+}
+
+fn hash_of_file(path: &Path) -> Option<Content> {
+    let mut hasher = Hasher::new();
+    hasher.update_reader(std::fs::File::open(path).ok()?).ok()?;
+    Some(Content(*hasher.finalize().as_bytes()))
+}
+
+/// A hash of each row: of its numbers for pixels and arrays, of its columns' names and values for tables.
+fn contents(dataset: &Dataset) -> Vec<Content> {
+    fn rows<T: Copy, const N: usize>(rows: impl Iterator<Item = Vec<T>>, bytes: fn(T) -> [u8; N]) -> Vec<Content> {
+        rows.map(|row| Content::of(row.into_iter().map(bytes).collect::<Vec<_>>().as_flattened())).collect()
+    }
+    match &dataset.inputs {
+        Inputs::Bytes(pixels) => rows(pixels.rows().into_iter().map(|row| row.to_vec()), |byte| [byte]),
+        Inputs::Words(pixels) => rows(pixels.rows().into_iter().map(|row| row.to_vec()), u16::to_le_bytes),
+        // Adding 0 turns −0, which equals 0, into 0.
+        Inputs::Floats(numbers) => {
+            rows(numbers.rows().into_iter().map(|row| row.to_vec()), |number: f32| (number + 0.0).to_le_bytes())
+        }
+        Inputs::Table(table) => contents_of_table(table, &dataset.schema.features),
+    }
+}
+
+fn contents_of_table(table: &Table, features: &Features) -> Vec<Content> {
+    let columns: &[Column] = match features {
+        Features::Columns(columns) => columns,
+        Features::Image(_) => &[],
+    };
+    let mut hashers = vec![Hasher::new(); table.rows];
+    for (column, cells) in columns.iter().zip(&table.columns) {
+        for (row, hasher) in hashers.iter_mut().enumerate() {
+            let mut put = |kind: u8, text: &[u8]| {
+                hasher.update(&(column.name.len() as u64).to_le_bytes());
+                hasher.update(column.name.as_bytes());
+                hasher.update(&[kind]);
+                hasher.update(&(text.len() as u64).to_le_bytes());
+                hasher.update(text);
+            };
+            // A category's code depends on the other rows, its name does not.
+            match cells {
+                Cells::Numeric(numbers) => match numbers[row] {
+                    Some(number) => put(1, &(number + 0.0).to_le_bytes()),
+                    None => put(0, &[]),
+                },
+                Cells::YesNo(answers) => match answers[row] {
+                    Some(answer) => put(2, &[u8::from(answer)]),
+                    None => put(0, &[]),
+                },
+                Cells::Category(codes) => match (codes[row], &column.kind) {
+                    (Some(code), halfmoon_pool::dataset::ColumnKind::Category { values }) => {
+                        put(3, values[code as usize].as_bytes());
+                    }
+                    _ => put(0, &[]),
+                },
+            }
+        }
+    }
+    hashers.iter().map(|hasher| Content(*hasher.finalize().as_bytes())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let folder = std::env::temp_dir().join(format!("halfmoon-scan-{name}-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            Scratch(folder)
+        }
+
+        fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+            let path = self.0.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// A bitmap of one grey pixel: the simplest file that is a picture.
+    fn bitmap(grey: u8) -> Vec<u8> {
+        let head = [b'B', b'M', 58, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0];
+        let info = [40, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 24, 0];
+        [&head[..], &info, &[0; 24], &[grey, grey, grey, 0]].concat()
+    }
+
+    #[test]
+    fn a_folder_of_pictures_has_its_paths_as_ids_and_its_files_as_contents() {
+        let folder = Scratch::new("pictures");
+        for (name, grey) in
+            [("train/cat/a b.bmp", 1), ("train/dog/ü.bmp", 2), ("train/unlabelled/x.bmp", 1), ("test/cat/a b.bmp", 3)]
+        {
+            folder.write(name, bitmap(grey));
+        }
+        let found = scan(&folder.0, &Options::default()).unwrap();
+        assert_eq!(found.classes, ["cat", "dog"]);
+        let ids: Vec<(&str, Split)> = found.items.iter().map(|item| (item.id.as_str(), item.split)).collect();
+        let expected = [
+            ("train/cat/a b.bmp", Split::Train),
+            ("train/dog/ü.bmp", Split::Train),
+            ("train/unlabelled/x.bmp", Split::Train),
+            ("test/cat/a b.bmp", Split::Test),
+        ];
+        assert_eq!(ids, expected);
+        assert_eq!(found.labels, [(0, Class(0)), (1, Class(1)), (3, Class(0))]);
+        assert_eq!(found.items[0].content, Content::of(&bitmap(1)));
+        assert_eq!(found.items[0].content, found.items[2].content);
+        assert_eq!(found.items[0].path.as_deref(), Some("train/cat/a b.bmp"));
+        // in another size the files are the same
+        let larger = scan(&folder.0, &Options { image_size: Some((4, 4)), ..Options::default() }).unwrap();
+        assert_eq!(larger.items, found.items);
+    }
+
+    #[test]
+    fn a_table_has_its_positions_as_ids_and_its_rows_as_contents() {
+        let folder = Scratch::new("table");
+        let path =
+            folder.write("pets.csv", "weight,colour,label\n3.5,red,cat\n9,blue,\n3.5,red,\n,blue,dog\n9,blue,dog\n");
+        let found = scan(&path, &Options::default()).unwrap();
+        assert_eq!(found.classes, ["cat", "dog"]);
+        assert_eq!(found.items.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(), ["1", "2", "3", "4", "5"]);
+        assert_eq!(found.labels, [(0, Class(0)), (3, Class(1)), (4, Class(1))]);
+        let content = |at: usize| found.items[at].content;
+        assert_eq!([content(0), content(1)], [content(2), content(4)]);
+        assert_ne!(content(1), content(3), "a gap is no number");
+        // a row more, and another category, leave the others what they are
+        let path = folder.write("more.csv", "weight,colour,label\n1,azure,cat\n3.5,red,cat\n9,blue,\n");
+        assert_eq!(scan(&path, &Options::default()).unwrap().items[1].content, content(0));
+    }
+
+    #[test]
+    fn positions_of_several_files_stay_apart() {
+        let folder = Scratch::new("arrays");
+        let array = |shape: &str, descr: &str, body: &[u8]| {
+            let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+            while (header.len() + 11) % 64 != 0 {
+                header.push(' ');
+            }
+            header.push('\n');
+            let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+            [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), body].concat()
+        };
+        folder.write("x_train.npy", array("2, 2", "|u1", &[1, 2, 3, 4]));
+        folder.write("y_train.npy", array("2,", "|u1", &[0, 1]));
+        folder.write("x_test.npy", array("1, 2", "|u1", &[1, 2]));
+        folder.write("y_test.npy", array("1,", "|u1", &[1]));
+        let found = scan(&folder.0, &Options::default()).unwrap();
+        let ids: Vec<&str> = found.items.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(ids, ["1", "2", "test/1"]);
+        assert_eq!(found.items[0].content, found.items[2].content);
+        assert_eq!(found.items[2].path, None);
+    }
+}
