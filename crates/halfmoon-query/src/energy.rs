@@ -1,0 +1,89 @@
+//! Rules that look at log p(x), such as that of an energy model: log p(x) = −E(x) up to a constant.
+//!
+//! Grathwohl, Wang, Jacobsen, Duvenaud, Norouzi, Swersky. *Your Classifier is Secretly an Energy Based Model and You Should Treat
+//! it Like One*. ICLR 2020, arXiv:1912.03263, for the density of a classifier.
+
+use ndarray::Array1;
+
+use crate::pointwise::{each, nats};
+use crate::pool::Pool;
+use crate::rule::Ask;
+
+/// −log p(x).
+pub(crate) fn novelty(pool: &Pool, _: &Ask) -> Array1<f64> {
+    -log_density(pool)
+}
+
+/// H[p] exp(β r), with r from 0, the least plausible of the candidates, to 1: what is strange has a high entropy, too, and is
+/// not worth a label.
+pub(crate) fn plausible_entropy(pool: &Pool, ask: &Ask) -> Array1<f64> {
+    let ranks = ranks(&log_density(pool));
+    each(pool.scores, |_, p| nats(p)) * ranks.mapv(|rank| (ask.plausibility * rank).exp())
+}
+
+fn log_density(pool: &Pool) -> Array1<f64> {
+    let scores = pool.scores;
+    let from_energy = || scores.energy.as_ref().map(|energy| energy.mapv(|energy| -f64::from(energy)));
+    scores
+        .log_density
+        .as_ref()
+        .map(|density| density.mapv(f64::from))
+        .or_else(from_energy)
+        .expect("the rule needs one of them")
+}
+
+/// From 0 for the lowest to 1 for the highest; equals share the mean of their ranks, and a single one has ½.
+fn ranks(values: &Array1<f64>) -> Array1<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = Array1::from_elem(values.len(), 0.5);
+    let last = values.len().saturating_sub(1).max(1) as f64;
+    let mut first = 0;
+    for equals in order.chunk_by(|&a, &b| values[a].total_cmp(&values[b]).is_eq()) {
+        if values.len() > 1 {
+            equals.iter().for_each(|&item| ranks[item] = (first as f64 + 0.5 * (equals.len() - 1) as f64) / last);
+        }
+        first += equals.len();
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use halfmoon_pool::scores::Scores;
+    use ndarray::array;
+
+    use super::*;
+    use crate::testing::{draws, keys};
+
+    #[test]
+    fn ranks_of_equals_are_their_mean() {
+        let expected = array![0.625, 0.0, 0.625, 0.25, 1.0];
+        assert_eq!(ranks(&array![2.0, f64::NEG_INFINITY, 2.0, -1.0, 7.0]), expected);
+        assert_eq!(ranks(&array![3.0, 3.0]), array![0.5, 0.5]);
+        assert_eq!(ranks(&array![3.0]), array![0.5]);
+    }
+
+    #[test]
+    fn of_two_that_are_as_undecided_the_plausible_one_is_asked() {
+        let scores = Scores {
+            energy: Some(array![90.0, 10.0, 20.0]),
+            ..draws(&[&[&[0.5, 0.5]], &[&[0.5, 0.5]], &[&[0.99, 0.01]]])
+        };
+        let keys = keys(3);
+        let pool = Pool::new(&scores, &keys);
+        assert_eq!(novelty(&pool, &Ask::default()), array![90.0, 10.0, 20.0]);
+        let found = plausible_entropy(&pool, &Ask::default());
+        // ln 2, ln 2 · e, H(0.01) · √e.
+        let expected = [0.693_147, 1.884_169, 0.056_002 * 1.648_721];
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{found}");
+        let plain = plausible_entropy(&pool, &Ask { plausibility: 0.0, ..Ask::default() });
+        assert!((plain[0] - plain[1]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_density_is_preferred_to_an_energy() {
+        let scores = Scores { energy: Some(array![1.0]), log_density: Some(array![-7.0]), ..draws(&[&[&[0.5, 0.5]]]) };
+        assert_eq!(novelty(&Pool::new(&scores, &keys(1)), &Ask::default()), array![7.0]);
+    }
+}

@@ -1,0 +1,119 @@
+//! The query as it grows: no item twice, and none that is as good as a copy of one that is in it.
+
+use std::collections::HashSet;
+
+use ndarray::ArrayView2;
+
+use crate::places::{spread, squared_distance};
+use crate::pool::{Pool, key_of_row};
+
+/// What was chosen so far, and what can't be any more.
+pub struct Picks<'a> {
+    budget: usize,
+    chosen: Vec<(usize, f64)>,
+    is_closed: Vec<bool>,
+    too_near: usize,
+    keys: &'a [u64],
+    chosen_keys: HashSet<u64>,
+    inputs: Option<ArrayView2<'a, f32>>,
+    chosen_inputs: HashSet<u64>,
+    places: Option<ArrayView2<'a, f32>>,
+    /// The square of the least distance between two places.
+    least: f64,
+}
+
+impl<'a> Picks<'a> {
+    /// For so many of these candidates. `apart` as in [`crate::Ask::apart`].
+    pub(crate) fn new(pool: &Pool<'a>, budget: usize, apart: f64) -> Picks<'a> {
+        let places = pool.places().map(|(places, _)| places).filter(|_| apart > 0.0);
+        Picks {
+            budget: budget.min(pool.len()),
+            chosen: vec![],
+            is_closed: vec![false; pool.len()],
+            too_near: 0,
+            keys: pool.keys,
+            chosen_keys: HashSet::new(),
+            inputs: pool.inputs,
+            chosen_inputs: HashSet::new(),
+            places,
+            least: places.map_or(0.0, |places| apart * apart * spread(places)),
+        }
+    }
+
+    /// An empty one for as many as that of the same candidates.
+    pub(crate) fn empty(&self, budget: usize) -> Picks<'a> {
+        Picks {
+            budget: budget.min(self.is_closed.len()),
+            chosen: vec![],
+            is_closed: vec![false; self.is_closed.len()],
+            too_near: 0,
+            chosen_keys: HashSet::new(),
+            chosen_inputs: HashSet::new(),
+            ..*self
+        }
+    }
+
+    /// Candidates that are asked for.
+    pub(crate) fn budget(&self) -> usize {
+        self.budget
+    }
+
+    /// The budget is used up.
+    pub(crate) fn is_full(&self) -> bool {
+        self.chosen.len() == self.budget
+    }
+
+    /// Neither chosen nor turned down.
+    pub(crate) fn is_open(&self, candidate: usize) -> bool {
+        !self.is_closed[candidate]
+    }
+
+    /// With their utilities, in the order of choosing.
+    pub(crate) fn chosen(&self) -> &[(usize, f64)] {
+        &self.chosen
+    }
+
+    /// Candidates that were turned down.
+    pub(crate) fn too_near(&self) -> usize {
+        self.too_near
+    }
+
+    /// Candidates that were turned down elsewhere.
+    pub(crate) fn count_too_near(&mut self, candidates: usize) {
+        self.too_near += candidates;
+    }
+
+    /// Of the candidates that are open the first with the highest value.
+    pub(crate) fn best<V: PartialOrd>(&self, value: impl Fn(usize) -> V) -> Option<usize> {
+        let open = (0..self.is_closed.len()).filter(|&candidate| self.is_open(candidate));
+        let valued = open.map(|candidate| (candidate, value(candidate)));
+        valued.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(candidate, _)| candidate)
+    }
+
+    /// Takes a candidate that is open; or turns it down, where it is a copy of one that was chosen, or too near to one.
+    pub(crate) fn offer(&mut self, candidate: usize, utility: f64) -> bool {
+        assert!(
+            self.is_open(candidate) && !self.is_full(),
+            "only what is open is offered, and only while there is room"
+        );
+        self.is_closed[candidate] = true;
+        let input = self.inputs.map(|inputs| key_of_row(inputs.row(candidate).iter().copied()));
+        let is_copy = self.chosen_keys.contains(&self.keys[candidate])
+            || input.is_some_and(|input| self.chosen_inputs.contains(&input));
+        if is_copy || self.is_near(candidate) {
+            self.too_near += 1;
+            return false;
+        }
+        self.chosen_keys.insert(self.keys[candidate]);
+        self.chosen_inputs.extend(input);
+        self.chosen.push((candidate, utility));
+        true
+    }
+
+    fn is_near(&self, candidate: usize) -> bool {
+        self.places.is_some_and(|places| {
+            let place = places.row(candidate);
+            self.chosen.iter().any(|&(chosen, _)| squared_distance(place, places.row(chosen)) < self.least)
+        })
+    }
+}
