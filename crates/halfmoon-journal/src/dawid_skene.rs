@@ -17,7 +17,7 @@ use crate::item::ItemId;
 /// Settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Config {
-    /// Labels that each annotator is thought to have given to each class before the first one, [`RIGHT`] of them right, and
+    /// Labels that each annotator is thought to have given to each class before the first one, four fifths of them right, and
     /// items that are thought to be there, of all classes alike. The paper has 0: then who gave one label never errs, and few
     /// labels can settle where a class is nobody's.
     pub prior: f64,

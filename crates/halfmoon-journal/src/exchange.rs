@@ -7,7 +7,7 @@
 //! | fields of other programs | | yes | yes |
 //! | labels and skips that were replaced or undone, classes without a label, models, rounds | | yes | |
 //!
-//! A record is an event by ids and names: see [`record`]. Its key comes along, so what is exported and imported again, or
+//! A record is an event by ids and names: see `exchange/record.rs`. Its key comes along, so what is exported and imported again, or
 //! imported twice, is there once.
 
 mod csv;
