@@ -229,7 +229,9 @@ mod tests {
         let of_class = |class: usize| {
             let mut m = Array2::from_diag_elem(4, LAMBDA);
             (0..other.nrows()).for_each(|i| m += &outer(other.row(i), of_other[[i, class]]));
-            items.iter().for_each(|&i| m += &outer(h.row(i), s[[i, class]]));
+            for &i in items {
+                m += &outer(h.row(i), s[[i, class]]);
+            }
             let mut f = Array2::zeros((4, 4));
             (0..h.nrows()).for_each(|i| f += &outer(h.row(i), s[[i, class]] / h.nrows() as f64));
             trace(m, f)

@@ -49,7 +49,9 @@ pub(crate) fn cold_start(pool: &Pool, ask: &Ask, picks: &mut Picks) {
     for (candidate, (cluster, squared)) in nearest(&places, pool.len(), &centres).into_iter().enumerate() {
         clusters[cluster].push((squared, candidate));
     }
-    clusters.iter_mut().for_each(|members| members.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))));
+    for members in &mut clusters {
+        members.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    }
     clusters.sort_by_key(|members| std::cmp::Reverse(members.len()));
     for place in 0..clusters.first().map_or(0, Vec::len) {
         for members in &clusters {

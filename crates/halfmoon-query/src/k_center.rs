@@ -22,7 +22,7 @@ pub(crate) fn k_center(pool: &Pool, _: &Ask, picks: &mut Picks) {
         let nearest = nearest(labelled, candidates, 1, false);
         distances = nearest.squared.column(0).iter().map(|&squared| places.scaled(squared)).collect();
     }
-    let mut nearest_to_mean = distances[0].is_infinite().then(|| places.from_mean());
+    let mut nearest_to_mean = distances[0].is_infinite().then(|| places.squared_to_mean());
     while !picks.is_full() {
         // Nothing is far from nothing: the first of all is the one in the middle.
         let best = match &nearest_to_mean {
@@ -44,6 +44,7 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
+    use crate::places::single;
     use crate::pool::{Labelled, unit};
     use crate::testing::{at, keys};
 
@@ -99,7 +100,7 @@ mod tests {
         // A27: 12 points, b = 3, by brute force.
         for seed in 0..20 {
             let points = Array2::from_shape_fn((13, 2), |(i, j)| {
-                unit(crate::pool::mix(seed * 100 + i as u64 * 2 + j as u64)) as f32
+                single(unit(crate::pool::mix(seed * 100 + i as u64 * 2 + j as u64)))
             });
             let (labelled, candidates) = points.view().split_at(ndarray::Axis(0), 1);
             let (labelled, candidates) = (labelled.to_owned(), candidates.to_owned());

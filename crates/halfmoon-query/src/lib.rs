@@ -5,6 +5,8 @@
 //! labels brought and what more of them are expected to bring, [`duplicates`] finds items that are as good as copies.
 //! [`Ensemble`] makes one model with several draws of several models.
 
+#![allow(clippy::needless_pass_by_value, reason = "a view is a reference")]
+
 mod badge;
 mod bait;
 mod bald;

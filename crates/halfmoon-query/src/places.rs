@@ -1,5 +1,7 @@
 //! Distances between many rows and one, in single precision and as fast as memory allows.
 
+#![allow(clippy::inline_always, reason = "vector instructions that are found at run time reach only what is inlined")]
+
 use ndarray::{Array1, ArrayView1, ArrayView2, Zip};
 use rayon::prelude::*;
 
@@ -53,7 +55,7 @@ impl Places {
     }
 
     /// Squared distance of every row from the mean: `[n]`.
-    pub(crate) fn from_mean(&self) -> Vec<f32> {
+    pub(crate) fn squared_to_mean(&self) -> Vec<f32> {
         let mut found = vec![f32::INFINITY; self.len()];
         self.lower_to(&vec![0.0; self.width], &mut found);
         found

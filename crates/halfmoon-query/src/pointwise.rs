@@ -93,7 +93,9 @@ fn mean_probs(draws: ArrayView2<f32>, p: &mut Vec<f64>) {
     }
     let sum: f64 = p.iter().sum();
     if sum > 0.0 {
-        p.iter_mut().for_each(|p| *p /= sum);
+        for p in p {
+            *p /= sum;
+        }
     }
 }
 
@@ -118,6 +120,7 @@ pub(crate) fn top_two(p: &[f64]) -> [(usize, f64); 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::places::single;
     use crate::testing::{draws, keys};
 
     #[test]
@@ -145,7 +148,7 @@ mod tests {
     #[test]
     fn of_two_classes_least_confident_margin_and_entropy_rank_alike() {
         // A24.
-        let rows: Vec<[f32; 2]> = keys(500).iter().map(|&key| unit(key) as f32).map(|p| [p, 1.0 - p]).collect();
+        let rows: Vec<[f32; 2]> = keys(500).iter().map(|&key| single(unit(key))).map(|p| [p, 1.0 - p]).collect();
         let rows: Vec<[&[f32]; 1]> = rows.iter().map(|row| [row.as_slice()]).collect();
         let rows: Vec<&[&[f32]]> = rows.iter().map(<[&[f32]; 1]>::as_slice).collect();
         let (scores, keys) = (draws(&rows), keys(500));

@@ -323,7 +323,7 @@ fn what_is_no_number_is_told() {
     let mut whole = Whole::new(5, 3, 1);
     whole.scores.log_probs[[2, 0, 1]] = f32::NAN;
     for rule in RULES {
-        let error = rule.query(&whole.pool(rule), &Ask::default()).err().expect("a NaN");
+        let error = rule.query(&whole.pool(rule), &Ask::default()).expect_err("a NaN");
         assert!(error.to_string().contains("probabilities are not numbers"), "{error}");
     }
     let mut whole = Whole::new(5, 3, 1);
