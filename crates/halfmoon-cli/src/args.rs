@@ -1,5 +1,7 @@
 //! What can be typed. How it is meant is in `commands/`.
 
+mod project;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, value_parser};
 use halfmoon_pool::outlier::OUTLIER_SCORES;
+
+pub(crate) use project::{Export, Import, Init, Status};
 
 /// Train a classifier from a few labelled examples and a pile of unlabelled ones.
 ///
@@ -53,6 +57,14 @@ pub(crate) enum Command {
     Manifold(Manifold),
     /// Draw items beside what the model makes of their codes
     Reconstruct(FromItems),
+    /// Begin a project: items of DATA that people are to label, kept with all that is said of them in one file
+    Init(Box<Init>),
+    /// Tell what a project holds: labels by class and annotator, agreement, copies, rounds
+    Status(Status),
+    /// Take labels into a project from tables, JSON lines or Label Studio
+    Import(Import),
+    /// Write a project's labels for other programs
+    Export(Export),
     /// Download a public data set, checked; without SET, list them
     Get(Get),
     /// List the models

@@ -7,7 +7,10 @@ mod codes;
 mod complete;
 mod config;
 mod eval;
+mod export;
 mod get;
+mod import;
+mod init;
 mod lists;
 mod making;
 mod manifold;
@@ -16,10 +19,11 @@ mod reconstruct;
 mod report;
 mod robust;
 mod sample;
+mod status;
 mod train;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use halfmoon::config::{merge, set};
 use halfmoon_pool::Error;
@@ -42,6 +46,10 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Analogy(args) => analogy::run(&args),
         Command::Manifold(args) => manifold::run(&args),
         Command::Reconstruct(args) => reconstruct::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Models => lists::models(),
         Command::Formats => lists::formats(),
@@ -139,6 +147,17 @@ fn options(run: &halfmoon::run::Asked, typed: &Reading) -> Result<Options, Error
     // The format of the training data says nothing of the new data's, nor are their labels the new data's.
     let (format, labels_from) = (typed.format.clone(), typed.labels_from.clone());
     Ok(Options { format, labels_from, schema: Some(run.data.schema.clone()), ..config.options() })
+}
+
+/// `answers.csv.4711.partial` for `answers.csv`: what is not whole yet has another name.
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    PathBuf::from(name)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn columns(typed: &[String]) -> Result<BTreeMap<String, String>, Error> {

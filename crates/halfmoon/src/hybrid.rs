@@ -273,7 +273,8 @@ impl Digits {
             halfmoon_pool::metric::predicted(probs.view()) == Class(u16::try_from(**class).expect("ten classes"))
         });
         let (train, test) = (self.rows(&self.train), self.rows(&self.test));
-        let distance = nearest_ratio(examples.view(), train.view(), test.view()).expect("new pictures are none of these");
+        let distance =
+            nearest_ratio(examples.view(), train.view(), test.view()).expect("new pictures are none of these");
         (agreed.count() as f64 / f64::from(EXAMPLES), distance)
     }
 }

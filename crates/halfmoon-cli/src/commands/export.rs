@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use halfmoon_journal::Journal;
 use halfmoon_journal::exchange::{Format, export, format};
@@ -25,13 +25,13 @@ pub(crate) fn run(args: &Export) -> Result<(), Failure> {
         return Ok(());
     };
     let format = format(args.format.as_deref(), output)?;
-    if same_file(output, &args.project) {
+    if super::same_file(output, &args.project) {
         return Err(Error::usage("the output would overwrite the project", "choose another file with --output").into());
     }
     // What stands at the output's place stays until all is written; a pipe or a device has nothing to keep.
     let aside = match output.symlink_metadata() {
         Ok(there) if !there.is_file() => output.clone(),
-        _ => partial(output),
+        _ => super::partial(output),
     };
     let write = || -> Result<usize, Error> {
         let file = File::create(&aside).map_err(|source| Error::io(&aside, source))?;
@@ -54,15 +54,4 @@ pub(crate) fn run(args: &Export) -> Result<(), Failure> {
 
 fn tell(records: usize, format: &Format) {
     eprintln!("{} records as {}", grouped(records), format.name);
-}
-
-/// `labels.csv.4711.partial` for `labels.csv`.
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
-    PathBuf::from(name)
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }

@@ -1,7 +1,7 @@
 //! `halfmoon init`: data to a project.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use halfmoon::config::Config;
 use halfmoon_journal::scan::{Scan, scan};
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Init) -> Result<(), Failure> {
     super::import::tell(&scan.problems, "files or rows could not be read and are no items");
 
     // Under another name until all is there: what is cut short leaves no half of a project.
-    let aside = partial(&args.out);
+    let aside = super::partial(&args.out);
     let made = make(&aside, args, about, &scan);
     if let Err(error) = made.and_then(|()| refuse_to_overwrite(&args.out)) {
         let _ = std::fs::remove_file(&aside);
@@ -79,11 +79,4 @@ fn refuse_to_overwrite(path: &Path) -> Result<(), Error> {
         format!("{} is there already, and it is kept", path.display()),
         "choose another file with --out; labels go into a project with `halfmoon import`",
     ))
-}
-
-/// `project.db.4711.partial` for `project.db`.
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
-    PathBuf::from(name)
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use halfmoon::experiment::probs;
 use halfmoon::run::{self, Asked};
@@ -22,14 +22,14 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
         eprintln!("note: this run was stopped before its last step");
     }
     let options = super::options(&asked, &args.reading)?;
-    if args.output.as_deref().is_some_and(|output| same_file(output, &args.input)) {
+    if args.output.as_deref().is_some_and(|output| super::same_file(output, &args.input)) {
         return Err(Error::usage("the output would overwrite the input", "choose another file with --output").into());
     }
     let extras = Extras::of(&asked, args)?;
     // What stands at the output's place stays until all is answered; a pipe or a device has nothing to keep.
     let aside = args.output.as_deref().map(|output| match output.symlink_metadata() {
         Ok(there) if !there.is_file() => output.to_owned(),
-        _ => with_ending(output, &format!("{}.partial", std::process::id())),
+        _ => super::partial(output),
     });
     let flags = extras.flags.is_some();
     let open = || Lines::new(args.output.as_deref(), aside.as_deref(), &asked.data.schema.classes, flags);
@@ -338,18 +338,6 @@ impl<'a> Lines<'a> {
 fn joined(set: &[Class], classes: &[String]) -> String {
     let name = |class: &Class| classes[class.index()].replace('\\', r"\\").replace('|', r"\|");
     set.iter().map(name).collect::<Vec<_>>().join("|")
-}
-
-/// `answers.csv.partial` for `answers.csv`.
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(ending);
-    PathBuf::from(name)
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn say(status: &Status) -> String {

@@ -87,9 +87,9 @@ pub(crate) fn run(args: &Sample) -> Result<(), Failure> {
         maker.write_grid(pictures, &layout, told)?;
     }
     if !judged.is_empty() {
-        let mut table = Table::new(["figure", "value", "what it is"]);
+        let mut table = Table::new(["figure", "value"]);
         for (name, about, value) in &judged {
-            table.row([(*name).to_owned(), number(*value), (*about).to_owned()]);
+            table.row([format!("{name}: {about}"), number(*value)]);
         }
         write!(std::io::stdout().lock(), "\n{table}")?;
     }

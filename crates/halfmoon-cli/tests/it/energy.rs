@@ -29,7 +29,13 @@ fn chains_and_doubt_make_pictures_of_every_class() {
 
     place.run("sample run --distal --class 7 -n 3 --steps 2 -o far.png").exits(0).prints(&["far.png"]);
     let told = json(&place, "far.json");
-    assert!(told["pictures"].as_array().unwrap().iter().all(|picture| picture["class"] == "7" && picture["probability"].is_f64()));
+    assert!(
+        told["pictures"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|picture| picture["class"] == "7" && picture["probability"].is_f64())
+    );
 
     place.run("manifold run").exits(2).tells(&["`jem` makes nothing from codes"]);
     place.run("sample run --class 12").exits(2).tells(&["`12` is not a class"]);
@@ -61,7 +67,12 @@ fn empty_cells_are_filled_in_with_values_that_columns_have() {
         for row in from..to {
             let red = row % 2 == 0;
             let size = if red { 10.0 } else { 20.0 } + (row % 5) as f64 / 10.0;
-            text += &format!("{},{size},{},{}\n", if red { "red" } else { "blue" }, if red { "yes" } else { "no" }, if red { "a" } else { "b" });
+            text += &format!(
+                "{},{size},{},{}\n",
+                if red { "red" } else { "blue" },
+                if red { "yes" } else { "no" },
+                if red { "a" } else { "b" }
+            );
         }
         text
     };
@@ -119,7 +130,11 @@ fn a_training_that_runs_away_says_so_and_leaves_its_last_sound_state() {
     said.exits(1).tells(&["step 1:", "back to step 0", "(5 of 5 times)", "runs away", "jem.gap=logistic"]);
     place.run("predict run digits").exits(0).tells(&["this run was stopped before its last step"]);
     let log = place.read("run/jem/log.jsonl");
-    assert_eq!(log.lines().filter(|line| line.contains("setback")).count(), 1, "the ways back to step 0 leave one line: {log}");
+    assert_eq!(
+        log.lines().filter(|line| line.contains("setback")).count(),
+        1,
+        "the ways back to step 0 leave one line: {log}"
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod labels;
 mod making;
 mod pictures;
 mod predict;
+mod project;
 mod report;
 mod resume;
 mod ssl;

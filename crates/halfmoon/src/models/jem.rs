@@ -22,7 +22,7 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use burn::tensor::activation::softplus;
 use halfmoon_pool::Class;
 use halfmoon_pool::encode::Layout;
@@ -394,6 +394,17 @@ const ENERGY_GAP: &str = "energy_gap";
 /// Mean size of a chain's numbers. Those of data are below 1, or near it.
 const CHAIN_REACH: &str = "chain_reach";
 
+/// Chains of which the nearest one is where a row begins to be filled in: few enough for draws to differ.
+const NEAR: usize = 64;
+
+/// Which of some rows `[m, d]` is nearest to each of x `[n, d]` in the numbers that are known: `[n]`.
+fn nearest(x: &Tensor<2>, known: &Tensor<2>, some: &Tensor<2>) -> Tensor<1, Int> {
+    // |k (x − s)|² less what does not depend on s.
+    let squares = known.clone().matmul(some.clone().square().transpose());
+    let apart = squares - (x.clone() * known.clone()).matmul(some.clone().transpose()) * 2.0;
+    apart.argmin(1).squeeze_dim(1)
+}
+
 /// The unlabelled rows of a step; the labelled ones where there are no others.
 fn rows_of_density(Batch { x, u, .. }: &Batch) -> &Tensor<2> {
     if u.dims()[0] == 0 { x } else { u }
@@ -476,13 +487,16 @@ impl MakeByChains for Jem {
 }
 
 impl Complete for Jem {
-    /// By chains on log p(x) whose known numbers are put back after each step.
+    /// By chains on log p(x) whose known numbers are put back after each step. Each begins at the chain that is nearest to it in what is known, of
+    /// some that waited when the training ended: from noise they end at what is likely anywhere.
     fn complete(&self, x: &Tensor<2>, known: &Tensor<2>, steps: usize, noise: &mut Noise) -> Tensor<2> {
         let fixed = self.clone().no_grad();
-        let begun = noise.uniform(x.dims()) * 2.0 - 1.0;
+        let seen = self.seen(x);
+        let some = self.buffer.draw(NEAR, 0.0, noise).at;
+        let begun = some.clone().select(0, nearest(&seen, known, &some));
         let langevin = Langevin { steps, ..self.langevin(self.caution) };
         let gradient = |x: &Tensor<2>| input_gradient(|x| fixed.logits(x), x, &Of::Density);
-        let at = langevin.fill_in(&self.seen(x), known, begun, gradient, noise);
+        let at = langevin.fill_in(&seen, known, begun, gradient, noise);
         let unknown = known.clone().neg() + 1.0;
         x.clone() * known.clone() + unseen(&self.layout, at) * unknown
     }

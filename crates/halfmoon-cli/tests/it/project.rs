@@ -1,0 +1,50 @@
+//! Projects: items and labels kept in one file, and files of labels from and for other programs.
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+fn place() -> Place {
+    let place = Place::with("pets.csv", "weight,colour,label\n3.5,red,cat\n9,blue,dog\n4,red,\n8,blue,\n3.5,red,cat\n");
+    place.run("init pets.csv").exits(0).prints(&["project.db: 5 items (train 5), 2 classes, 3 labels", "halfmoon status"]);
+    place
+}
+
+fn status(place: &Place, project: &str) -> Value {
+    serde_json::from_str(&place.run(&format!("status {project} --json --check")).exits(0).out).unwrap()
+}
+
+#[test]
+fn a_project_begins_with_what_the_data_say_and_is_never_written_over() {
+    let place = place();
+    place.run("status").exits(0).prints(&["pets: 5 items", "3 labelled, 2 not", "1 groups of exact copies, 2 items in all"]);
+    let told = status(&place, "project.db");
+    assert_eq!((told["items"].as_u64(), told["labelled"].as_u64()), (Some(5), Some(3)));
+    assert_eq!(told["classes"][0], serde_json::json!({"class": "cat", "items": 2}));
+    place.run("init pets.csv").exits(2).tells(&["project.db is there already"]);
+    place.run("init nowhere.csv --out other.db").exits(3);
+    assert!(!place.path("other.db").exists());
+    place.run("status pets.csv").exits(3).tells(&["pets.csv"]);
+}
+
+#[test]
+fn labels_go_out_and_come_into_another_project_as_they_were() {
+    let place = place();
+    place.write("more.csv", "id,label,annotator\n3,cat,ann\n4,dog,ann\n2,cat,bo\n2,dog,ann\n99,cat,ann\n1,bird,ann\n");
+    let said = place.run("import more.csv").exits(0);
+    said.prints(&["6 records: 4 new, 2 left out"]).tells(&["row 6", "row 7", "annotators disagree on 1 items"]);
+    place.run("import more.csv --strict").exits(3);
+    for (file, again) in [("all.jsonl", "again.db"), ("all.json", "studio.db")] {
+        place.run(&format!("export -o {file}")).exits(0);
+        place.run(&format!("init pets.csv --out {again}")).exits(0);
+        place.run(&format!("import {file} --project {again}")).exits(0);
+        let (before, after) = (status(&place, "project.db"), status(&place, again));
+        for what in ["labelled", "classes", "annotators", "conflicts", "agreement"] {
+            assert_eq!(before[what], after[what], "{what} by {file}");
+        }
+    }
+    let csv = place.run("export").exits(0).out;
+    assert!(csv.starts_with("id,") && csv.contains("ann"), "{csv}");
+    place.run("export -o project.db --format csv").exits(2).tells(&["would overwrite the project"]);
+    place.run("import more.csv --new-classes").exits(0).prints(&["new classes: bird"]);
+}
