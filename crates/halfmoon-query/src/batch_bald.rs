@@ -14,10 +14,11 @@
 //! each goes on by drawing its next label from p(y | s). The expectation over that next label is never drawn.
 //!
 //! The gain of a candidate only falls as others are chosen (it is submodular), so a candidate is looked at again only where its
-//! last gain is above the best new one: the choice is that of looking at all.
+//! last gain is above the best new one: the choice is that of looking at all, but for the noise of what is drawn.
 
 use std::cmp::Ordering;
 
+use halfmoon_kernels::linear;
 use ndarray::{ArrayView2, Axis};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -25,12 +26,15 @@ use rayon::prelude::*;
 
 use crate::bald::{bald, mean_nats};
 use crate::picks::Picks;
-use crate::pointwise::nats;
+use crate::places::single;
 use crate::pool::Pool;
 use crate::rule::Ask;
 
-/// Candidates that are looked at before the order is looked at again.
-const BLOCK: usize = 32;
+/// Candidates that are looked at at once, before the order is looked at again.
+const BLOCK: usize = 128;
+
+/// Answers whose entropies a thread adds up.
+const RUN: usize = 64;
 
 pub(crate) fn batch_bald(pool: &Pool, ask: &Ask, picks: &mut Picks) {
     let draws = |candidate: usize| pool.scores.log_probs.index_axis(Axis(0), candidate);
@@ -53,7 +57,7 @@ pub(crate) fn batch_bald(pool: &Pool, ask: &Ask, picks: &mut Picks) {
         }
         let old: Vec<usize> =
             order.iter().copied().take(BLOCK).filter(|&candidate| known_at[candidate] < chosen).collect();
-        let new: Vec<f64> = old.par_iter().map(|&candidate| answers.gain(draws(candidate))).collect();
+        let new = answers.gains(&old.iter().map(|&candidate| draws(candidate)).collect::<Vec<_>>());
         for (candidate, gain) in old.into_iter().zip(new) {
             gains[candidate] = gain;
             known_at[candidate] = chosen;
@@ -66,7 +70,7 @@ struct Answers {
     /// p(s), or equal shares once they are drawn: `[s]`.
     shares: Vec<f64>,
     /// p(θ_k | s): `[s, draw]`.
-    posterior: Vec<f64>,
+    posterior: Vec<f32>,
     draws: usize,
     /// All are kept up to so many.
     exact: usize,
@@ -77,25 +81,41 @@ struct Answers {
 
 impl Answers {
     fn new(draws: usize, exact: usize, drawn: usize, seed: u64) -> Answers {
-        let posterior = vec![1.0 / draws as f64; draws];
+        let posterior = vec![1.0 / draws as f32; draws];
         let rng = ChaCha8Rng::seed_from_u64(seed);
         Answers { shares: vec![1.0], posterior, draws, exact, drawn: drawn.max(1), rng }
     }
 
-    /// I[y; θ | s] in nats, of a candidate's draws `[draw, class]`.
-    fn gain(&self, draws: ArrayView2<f32>) -> f64 {
-        (self.entropy(draws) - mean_nats(draws)).max(0.0)
+    /// I[y; θ | s] in nats, of candidates by their draws `[draw, class]`.
+    fn gains(&self, candidates: &[ArrayView2<f32>]) -> Vec<f64> {
+        let entropies = self.entropies(candidates).into_iter().zip(candidates);
+        entropies.map(|(entropy, draws)| (entropy - mean_nats(draws.view())).max(0.0)).collect()
     }
 
-    /// H[y | s].
-    fn entropy(&self, draws: ArrayView2<f32>) -> f64 {
-        let probs = probs(draws);
-        let mut p = vec![0.0; draws.ncols()];
-        let of = |(share, posterior): (&f64, &[f64])| {
-            predictive(posterior, &probs, &mut p);
-            share * nats(&p)
+    /// H[y | s] of each.
+    fn entropies(&self, candidates: &[ArrayView2<f32>]) -> Vec<f64> {
+        let (answers, classes) = (self.shares.len(), candidates.first().map_or(1, ArrayView2::ncols));
+        let by_class = |draws: &ArrayView2<f32>| draws.t().iter().map(|log_prob| log_prob.exp()).collect::<Vec<f32>>();
+        let probs: Vec<f32> = candidates.iter().flat_map(by_class).collect();
+        let columns = candidates.len() * classes;
+        // The gradient of another product is a bᵀ: p(y | s) = Σ_k p(θ_k | s) p(y | θ_k), `[s, candidate, class]`.
+        let predictive = linear::input_gradient([answers, columns, self.draws], &self.posterior, &probs);
+        let of_run = |(shares, predictive): (&[f64], &[f32])| {
+            let mut sums = vec![0.0; candidates.len()];
+            for (share, predictive) in shares.iter().zip(predictive.chunks(columns)) {
+                for (sum, p) in sums.iter_mut().zip(predictive.chunks(classes)) {
+                    let nats: f32 = p.iter().map(|&p| if p > 0.0 { p * p.ln() } else { 0.0 }).sum();
+                    *sum -= share * f64::from(nats);
+                }
+            }
+            sums
         };
-        self.shares.iter().zip(self.posterior.chunks(self.draws)).map(of).sum()
+        let runs = self.shares.par_chunks(RUN).zip(predictive.par_chunks(RUN * columns)).map(of_run);
+        let mut entropies = vec![0.0; candidates.len()];
+        for sums in runs.collect::<Vec<Vec<f64>>>() {
+            entropies.iter_mut().zip(sums).for_each(|(entropy, sum)| *entropy += sum);
+        }
+        entropies
     }
 
     /// Every answer is followed by every label of the candidate, or by one that is drawn.
@@ -124,12 +144,13 @@ impl Answers {
     }
 
     /// An answer, with p(θ_k | s, y) ∝ p(θ_k | s) p(y | θ_k). What is impossible is left out.
-    fn add(&mut self, share: f64, posterior: &[f64], probs_of_class: &[f64], classes: usize) {
-        let weights = posterior.iter().zip(probs_of_class.iter().step_by(classes)).map(|(weight, p)| weight * p);
+    fn add(&mut self, share: f64, posterior: &[f32], probs_of_class: &[f64], classes: usize) {
+        let probs = probs_of_class.iter().step_by(classes);
+        let weights = posterior.iter().zip(probs).map(|(&weight, p)| f64::from(weight) * p);
         let sum: f64 = weights.clone().sum();
         if share > 0.0 && sum > 0.0 {
             self.shares.push(share);
-            self.posterior.extend(weights.map(|weight| weight / sum));
+            self.posterior.extend(weights.map(|weight| single(weight / sum)));
         }
     }
 
@@ -157,10 +178,10 @@ fn probs(draws: ArrayView2<f32>) -> Vec<f64> {
 }
 
 /// p(y | s) = Σ_k p(θ_k | s) p(y | θ_k): `[class]`.
-fn predictive(posterior: &[f64], probs: &[f64], p: &mut [f64]) {
+fn predictive(posterior: &[f32], probs: &[f64], p: &mut [f64]) {
     p.fill(0.0);
-    for (weight, probs) in posterior.iter().zip(probs.chunks_exact(p.len())) {
-        p.iter_mut().zip(probs).for_each(|(p, prob)| *p += weight * prob);
+    for (&weight, probs) in posterior.iter().zip(probs.chunks_exact(p.len())) {
+        p.iter_mut().zip(probs).for_each(|(p, prob)| *p += f64::from(weight) * prob);
     }
 }
 
@@ -180,6 +201,7 @@ mod tests {
     use halfmoon_pool::scores::Scores;
 
     use super::*;
+    use crate::pointwise::nats;
     use crate::testing::{draws, keys, random_draws};
 
     /// H[y₁ … y_b] and I[y₁ … y_b; θ], answer by answer.
@@ -201,7 +223,7 @@ mod tests {
     fn information(answers: &mut Answers, scores: &Scores, items: &[usize]) -> f64 {
         let gain = |&item: &usize| {
             let draws = scores.log_probs.index_axis(Axis(0), item);
-            let gain = answers.gain(draws);
+            let gain = answers.gains(&[draws])[0];
             answers.extend(draws);
             gain
         };
@@ -224,7 +246,7 @@ mod tests {
         let scores = random_draws(5, 6, 3, 2);
         for items in [&[3][..], &[0, 1], &[4, 2, 2], &[0, 1, 2, 3, 4]] {
             let found = information(&mut Answers::new(6, 1000, 1000, 0), &scores, items);
-            assert!((found - by_enumeration(&scores, items).1).abs() < 1e-6, "{items:?}");
+            assert!((found - by_enumeration(&scores, items).1).abs() < 5e-6, "{items:?}");
         }
     }
 
@@ -237,7 +259,7 @@ mod tests {
         let mut entropy = 0.0;
         for item in items {
             let draws = scores.log_probs.index_axis(Axis(0), item);
-            entropy += answers.entropy(draws);
+            entropy += answers.entropies(&[draws])[0];
             answers.extend(draws);
         }
         let expected = by_enumeration(&scores, &items).0;
@@ -260,12 +282,12 @@ mod tests {
             let [first, second] = [0, 1].map(|place| picks.chosen()[place].0);
             let information = |a: usize, b: usize| by_enumeration(&scores, &[a, b]).1;
             let found = information(first, second);
-            assert!((picks.chosen()[0].1 + picks.chosen()[1].1 - found).abs() < 1e-6);
+            assert!((picks.chosen()[0].1 + picks.chosen()[1].1 - found).abs() < 5e-6);
             let best_with = |a: usize| (0..8).filter(|&b| b != a).map(|b| information(a, b)).fold(0.0, f64::max);
-            assert!(found > best_with(first) - 1e-9, "{seed}");
+            assert!(found > best_with(first) - 1e-6, "{seed}");
             let best = (0..8).map(best_with).fold(0.0, f64::max);
             assert!(found >= 0.75 * best, "{seed}: {found} of {best}");
-            best_of_all += usize::from(found > best - 1e-9);
+            best_of_all += usize::from(found > best - 1e-6);
         }
         assert!(best_of_all > 20, "{best_of_all} of 40");
     }
@@ -281,7 +303,8 @@ mod tests {
         let mut chosen = vec![];
         for _ in 0..6 {
             let open = (0..120).filter(|item| !chosen.contains(item));
-            let best = open.map(|item| (answers.gain(draws(item)), item)).reduce(|a, b| if b.0 > a.0 { b } else { a });
+            let best =
+                open.map(|item| (answers.gains(&[draws(item)])[0], item)).reduce(|a, b| if b.0 > a.0 { b } else { a });
             let (_, best) = best.expect("114 are open");
             answers.extend(draws(best));
             chosen.push(best);

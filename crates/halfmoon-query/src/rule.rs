@@ -56,13 +56,13 @@ pub struct Ask {
     /// β of `plausible_entropy`.
     pub plausibility: f64,
     /// Answers of all chosen items together that `batch_bald` tells apart: exactly as long as there are no more, and by that many
-    /// drawn ones then. Its paper has 10,000.
+    /// drawn ones then. Its paper draws 10,000 and takes each for one term of a sum; here each stands for a whole distribution.
     pub configurations: usize,
 }
 
 impl Default for Ask {
     fn default() -> Ask {
-        Ask { budget: 10, seed: 0, apart: 0.05, power: 1.0, density: 1.0, plausibility: 1.0, configurations: 10_000 }
+        Ask { budget: 10, seed: 0, apart: 0.05, power: 1.0, density: 1.0, plausibility: 1.0, configurations: 2_000 }
     }
 }
 
