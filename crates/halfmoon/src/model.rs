@@ -177,6 +177,18 @@ pub enum Makes {
     InputsByChains,
 }
 
+impl Makes {
+    /// Whether it makes them from codes.
+    pub fn is_from_codes(self) -> bool {
+        matches!(self, Makes::Inputs | Makes::InputsOfAClass)
+    }
+
+    /// Whether a class can be asked for.
+    pub fn is_of_a_class(self) -> bool {
+        matches!(self, Makes::InputsOfAClass | Makes::InputsByChains)
+    }
+}
+
 /// A model's hyper-parameters: a plain struct whose `Default` is stated with its source.
 pub trait ModelConfig: Default + Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// What it configures.

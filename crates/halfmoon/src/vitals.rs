@@ -22,8 +22,9 @@ pub const KEEP_EVERY: u64 = 100;
 /// After so many ways back the next trouble ends the training.
 pub const MOST_SETBACKS: u32 = 5;
 
-/// Looks that the usual size of a vital is the median of.
+/// Looks that the usual size of a vital is the median of, at most and at least.
 const USUAL: usize = 100;
+const LEAST_USUAL: usize = 5;
 
 /// Something in a loss that shows whether the training holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +35,7 @@ pub struct Vital {
     pub about: &'static str,
     /// How large it may be, whatever its sign.
     pub most: Most,
-    /// What helps where the way back does not.
+    /// What helps where the way back does not; `MODEL` stands for the model's name.
     pub advice: &'static str,
 }
 
@@ -43,7 +44,7 @@ pub struct Vital {
 pub enum Most {
     /// This large.
     Size(f64),
-    /// So many times its usual size, which counts as 1 where it is less.
+    /// So many times its usual size, which counts as 1 where it is less. Before a few looks nothing is usual, and anything is sound.
     TimesUsual(f64),
 }
 
@@ -90,7 +91,8 @@ impl Health {
             let (most, of) = match vital.most {
                 Most::Size(most) => (most, format!("at most {most} is sound")),
                 Most::TimesUsual(times) => {
-                    let usual = f64::from(median(self.sizes.get(vital.name).map_or(&[], Vec::as_slice))).max(1.0);
+                    let sizes = self.sizes.get(vital.name).map_or(&[][..], Vec::as_slice);
+                    let usual = if sizes.len() < LEAST_USUAL { f64::INFINITY } else { median(sizes).max(1.0).into() };
                     (times * usual, format!("more than {times} times as much as usual"))
                 }
             };
@@ -219,7 +221,8 @@ impl Trouble {
             0 => String::new(),
             times => format!(", after {times} ways back with other noise and a lower rate"),
         };
-        Err(Error::usage(format!("{name}: the training runs away at step {at}{tried}: {why}"), advice))
+        let problem = format!("{name}: the training runs away at step {at}{tried}: {why}");
+        Err(Error::usage(problem, advice.replace("MODEL", name)))
     }
 }
 
@@ -228,7 +231,7 @@ mod tests {
     use super::*;
 
     const VITALS: &[Vital] = &[
-        Vital { name: "gap", about: "the gap", most: Most::TimesUsual(20.0), advice: "wait" },
+        Vital { name: "gap", about: "the gap", most: Most::TimesUsual(20.0), advice: "MODEL, wait" },
         Vital { name: "reach", about: "the reach", most: Most::Size(3.0), advice: "" },
     ];
 
@@ -236,8 +239,10 @@ mod tests {
     fn trouble_is_what_is_far_from_usual_too_large_or_no_number() {
         let mut health = Health::default();
         let mut trouble = |gap, reach| health.trouble(VITALS, &[("gap", gap), ("reach", reach)]).map(|(why, _)| why);
-        // Nothing is usual yet, so 1 is.
-        assert_eq!(trouble(-19.0, 1.0), None);
+        // Nothing is usual yet.
+        for _ in 0..LEAST_USUAL {
+            assert_eq!(trouble(-19.0, 1.0), None);
+        }
         assert!(trouble(-381.0, 1.0).unwrap().contains("-381.00, more than 20 times"));
         // The trouble itself did not become usual: the median is still 19.
         assert_eq!(trouble(379.0, 1.0), None);

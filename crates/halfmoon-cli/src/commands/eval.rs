@@ -133,7 +133,7 @@ fn bound(asked: &Asked, items: &Dataset, samples: usize) -> Result<Bound, Error>
     let each = asked.predictor.importance_bound(inputs.view(), samples).ok_or_else(|| {
         Error::usage(
             format!("`{}` has no density to bound", asked.entry.name),
-            format!("--importance is for {}", able(|makes| makes != Makes::Nothing)),
+            format!("--importance is for {}", able(Makes::is_from_codes)),
         )
     })?;
     let n = each.len();

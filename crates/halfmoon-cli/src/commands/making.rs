@@ -38,14 +38,11 @@ impl Maker {
     /// Opens the run of a command called `name` that needs codes.
     pub(super) fn open(args: &Making, name: &str) -> Result<Maker, Error> {
         let maker = Maker::open_any(args, name)?;
-        if matches!(maker.asked.entry.makes, Makes::Nothing | Makes::InputsByChains) {
+        if !maker.asked.entry.makes.is_from_codes() {
             let model = maker.asked.entry.name;
             return Err(Error::usage(
                 format!("`{model}` makes nothing from codes, so there is nothing to show"),
-                format!(
-                    "train one that does: {}",
-                    able(|makes| matches!(makes, Makes::Inputs | Makes::InputsOfAClass))
-                ),
+                format!("train one that does: {}", able(Makes::is_from_codes)),
             ));
         }
         Ok(maker)
@@ -85,15 +82,12 @@ impl Maker {
 
     /// An error where the model makes inputs of no particular class.
     pub(super) fn needs_classes(&self) -> Result<(), Error> {
-        if matches!(self.asked.entry.makes, Makes::InputsOfAClass | Makes::InputsByChains) {
+        if self.asked.entry.makes.is_of_a_class() {
             return Ok(());
         }
         Err(Error::usage(
             format!("`{}` makes inputs without regard to a class", self.asked.entry.name),
-            format!(
-                "models that know classes: {}",
-                able(|makes| matches!(makes, Makes::InputsOfAClass | Makes::InputsByChains))
-            ),
+            format!("models that know classes: {}", able(Makes::is_of_a_class)),
         ))
     }
 

@@ -20,7 +20,7 @@ fn json(place: &Place, file: &str) -> Value {
 #[test]
 fn chains_and_doubt_make_pictures_of_every_class() {
     let place = digits();
-    place.run("sample run -n 20 --steps 5 --compare digits").exits(0).prints(&["precision", "nearest"]);
+    place.run("sample run -n 20 --steps 5 --compare digits").exits(0).prints(&["precision", "frechet"]);
     let told = json(&place, "run/sample.json");
     assert_eq!(told["how"], "by chains of 5 steps");
     assert_eq!(told["pictures"].as_array().unwrap().len(), 20);
@@ -127,7 +127,7 @@ fn a_training_that_runs_away_says_so_and_leaves_its_last_sound_state() {
     let place = Place::new();
     let wild = "--set jem.langevin.step_size=1e6 --set jem.langevin.clip=0";
     let said = place.run(&format!("train digits --labels 50 --model jem {TINY} {wild} --out run"));
-    said.exits(1).tells(&["step 1:", "back to step 0", "(5 of 5 times)", "runs away", "jem.gap=logistic"]);
+    said.exits(2).tells(&["step 1:", "back to step 0", "(5 of 5 times)", "runs away", "jem.gap=logistic"]);
     place.run("predict run digits").exits(0).tells(&["this run was stopped before its last step"]);
     let log = place.read("run/jem/log.jsonl");
     assert_eq!(

@@ -6,7 +6,10 @@ use crate::support::Place;
 
 fn place() -> Place {
     let place = Place::with("pets.csv", "weight,colour,label\n3.5,red,cat\n9,blue,dog\n4,red,\n8,blue,\n3.5,red,cat\n");
-    place.run("init pets.csv").exits(0).prints(&["project.db: 5 items (train 5), 2 classes, 3 labels", "halfmoon status"]);
+    place
+        .run("init pets.csv")
+        .exits(0)
+        .prints(&["project.db: 5 items (train 5), 2 classes, 3 labels", "halfmoon status"]);
     place
 }
 
@@ -17,7 +20,11 @@ fn status(place: &Place, project: &str) -> Value {
 #[test]
 fn a_project_begins_with_what_the_data_say_and_is_never_written_over() {
     let place = place();
-    place.run("status").exits(0).prints(&["pets: 5 items", "3 labelled, 2 not", "1 groups of exact copies, 2 items in all"]);
+    place.run("status").exits(0).prints(&[
+        "pets: 5 items",
+        "3 labelled, 2 not",
+        "1 groups of exact copies, 2 items in all",
+    ]);
     let told = status(&place, "project.db");
     assert_eq!((told["items"].as_u64(), told["labelled"].as_u64()), (Some(5), Some(3)));
     assert_eq!(told["classes"][0], serde_json::json!({"class": "cat", "items": 2}));

@@ -22,8 +22,8 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Int, Tensor};
 use burn::tensor::activation::softplus;
+use burn::tensor::{Int, Tensor};
 use halfmoon_pool::Class;
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
@@ -433,8 +433,8 @@ impl Model for Jem {
     }
 
     fn vitals() -> &'static [Vital] {
-        const ADVICE: &str = "shorter steps of the chains (--set jem.langevin.step_size=0.1), a bounded loss (--set jem.gap=logistic) or a penalty on \
-             energies (--set jem.magnitude=0.1) keep it steady";
+        const ADVICE: &str = "shorter steps of the chains (--set MODEL.langevin.step_size=0.1), a bounded loss (--set MODEL.gap=logistic) or a penalty on \
+             energies (--set MODEL.magnitude=0.1) keep it steady";
         &[
             Vital {
                 name: ENERGY_GAP,

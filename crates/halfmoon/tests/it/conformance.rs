@@ -55,9 +55,15 @@ fn every_term_is_finite_from_the_first_step_and_the_loss_falls() {
         let (_, _, trace) = fit(entry, &settings(entry, &SMALL), dataset, 1);
         assert!(trace.terms.iter().flatten().all(|(_, value)| value.is_finite()), "{}", entry.name);
         let mean = |steps: &[f64]| steps.iter().sum::<f64>() / steps.len() as f64;
+        let of = |name: &str| -> Vec<f64> {
+            let term = |terms: &Vec<(&str, f64)>| terms.iter().find(|(of, _)| *of == name).map(|(_, value)| *value);
+            trace.terms.iter().filter_map(term).collect()
+        };
+        // What a critic makes as large as it can need not fall.
+        let falls = if entry.name == "lsd" { of("classify") } else { trace.totals };
         // Every stage, or round, has 60 steps; what is fitted at once has none.
-        assert_eq!(trace.totals.len() % 60, 0, "{}", entry.name);
-        for stage in trace.totals.chunks(60) {
+        assert_eq!(falls.len() % 60, 0, "{}", entry.name);
+        for stage in falls.chunks(60) {
             let (start, end) = (mean(&stage[..5]), mean(&stage[55..]));
             assert!(end < start, "{}: {start} at the start, {end} at the end", entry.name);
         }
