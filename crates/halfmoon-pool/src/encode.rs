@@ -133,6 +133,7 @@ impl Encoding {
     }
 
     /// What an encoded row says of a column of a table, in the column's own units. `None` where the column never varied.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
     pub fn cell(&self, row: ArrayView1<f32>, column: usize) -> Option<Cell> {
         let (Plan::Columns(columns), place) = (&self.plan, self.places().into_iter().nth(column)?) else { return None };
         let of = row.slice_axis(Axis(0), place.numbers.into());

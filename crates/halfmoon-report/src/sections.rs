@@ -416,12 +416,10 @@ fn attacks(all: &[Attacks]) -> Section {
         do less harm than these attacks: where they do more, the attacks are no measure.";
     let mut body = paragraph(lead);
     for of in all {
-        let legend: String = of
-            .curves
-            .iter()
-            .enumerate()
-            .map(|(at, (name, _))| format!("<span>{}{}</span> ", figures::roc::sign(at), escaped(name)))
-            .collect();
+        let mut legend = String::new();
+        for (at, (name, _)) in of.curves.iter().enumerate() {
+            let _ = write!(legend, "<span>{}{}</span> ", figures::roc::sign(at), escaped(name));
+        }
         let caption = format!(
             "Right answers of {}, over the {}; {} unchanged. <span class=\"legend\">{legend}</span>",
             counted(of.items, "item"),

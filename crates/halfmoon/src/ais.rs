@@ -75,7 +75,7 @@ impl Ais {
             for ((weight, tilde), base) in weights.iter_mut().zip(ratio).zip(base) {
                 *weight += (next - now) * (tilde - base);
             }
-            x = moves.step(x, next, noise);
+            x = moves.step(&x, next, noise);
         }
         weights
     }
@@ -95,14 +95,14 @@ impl Moves<'_> {
     }
 
     /// A step of Hamiltonian Monte Carlo that leaves p_β as it is.
-    fn step(&mut self, x: Tensor<2>, beta: f64, noise: &mut Noise) -> Tensor<2> {
+    fn step(&mut self, x: &Tensor<2>, beta: f64, noise: &mut Noise) -> Tensor<2> {
         let [n, _] = x.dims();
         let momentum = noise.normal(x.dims()).cast(x.dtype());
         let energy = |log_p: &[f64], momentum: &Tensor<2>| -> Vec<f64> {
             let kinetic = numbers(momentum.clone().square().sum_dim(1).squeeze_dim(1));
             log_p.iter().zip(kinetic).map(|(log_p, kinetic)| log_p - 0.5 * kinetic).collect()
         };
-        let (log_p, mut up) = self.look(&x, beta);
+        let (log_p, mut up) = self.look(x, beta);
         let before = energy(&log_p, &momentum);
         let (mut at, mut moving, mut last) = (x.clone(), momentum, log_p);
         for _ in 0..self.ais.leaps {

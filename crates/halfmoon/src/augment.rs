@@ -45,10 +45,10 @@ impl Augment {
         let Some(shape) = layout.image else {
             return Err("`augment` needs pictures, and this data has columns".into());
         };
-        match shape.height.min(shape.width) < usize::try_from(least).expect("a few pixels") {
-            true => Err(format!("this `augment` needs pictures of at least {least} pixels a side")),
-            false => Ok(()),
+        if shape.height.min(shape.width) < usize::try_from(least).expect("a few pixels") {
+            return Err(format!("this `augment` needs pictures of at least {least} pixels a side"));
         }
+        Ok(())
     }
 
     /// The pictures `[n, d]`, changed: `None` where they are not.

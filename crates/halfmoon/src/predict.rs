@@ -95,7 +95,7 @@ impl<M: Classifier> ChainGenerator for ByChains<'_, M> {
             let classes: Index = classes.iter().map(|class| u32::from(class.0)).collect();
             array(chains.examples(&classes, steps, &mut Noise::new(seed, chunk, &device)))
         });
-        stacked(parts.collect())
+        stacked(&parts.collect::<Vec<_>>())
     }
 
     fn waiting(&self) -> Option<Array2<f32>> {
@@ -112,7 +112,7 @@ impl<M: Classifier> Completer for ByChains<'_, M> {
             let (x, known) = (on_device(&rows, &device), on_device(&known.view(), &device));
             array(completer.complete(&x, &known, steps, &mut Noise::new(seed, chunk, &device)))
         });
-        stacked(parts.collect())
+        stacked(&parts.collect::<Vec<_>>())
     }
 }
 
@@ -172,12 +172,12 @@ impl Completer for PseudoGibbs<'_> {
             let made = array(model.decode(&z, &classes));
             &rows * &known + made * known.mapv(|known| 1.0 - known)
         });
-        stacked(parts.collect())
+        stacked(&parts.collect::<Vec<_>>())
     }
 }
 
 /// Arrays of the same columns, one below the other.
-fn stacked(parts: Vec<Array2<f32>>) -> Array2<f32> {
+fn stacked(parts: &[Array2<f32>]) -> Array2<f32> {
     let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
     concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, 0)))
 }
@@ -270,7 +270,7 @@ impl OnDevice<'_> {
                 array(map(&on_device(&part, self.device), &classes))
             })
             .collect();
-        stacked(parts)
+        stacked(&parts)
     }
 }
 

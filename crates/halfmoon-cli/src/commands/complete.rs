@@ -11,7 +11,7 @@ use halfmoon_pool::error::did_you_mean;
 use halfmoon_pool::read::{self, Status};
 use halfmoon_pool::scores::Completer;
 use halfmoon_pool::{Class, Dataset, Error};
-use ndarray::{Array2, Array3, ArrayView2, Axis, concatenate};
+use ndarray::{Array2, Array3, Axis, concatenate};
 use serde_json::json;
 
 use super::making::completing;
@@ -96,10 +96,10 @@ fn is_empty(cells: &Cells, row: usize) -> bool {
 }
 
 /// Every draw: `[draw, item, feature]`.
-fn draws(args: &Complete, completer: &dyn Completer, rows: &Array2<f32>, known: ArrayView2<bool>) -> Array3<f32> {
+fn draws(args: &Complete, completer: &dyn Completer, rows: &Array2<f32>, known: &Array2<bool>) -> Array3<f32> {
     let one = |draw: usize| {
         let seed = args.seed.wrapping_mul(1_000_003).wrapping_add(draw as u64);
-        completer.complete(rows.view(), known, args.steps, seed)
+        completer.complete(rows.view(), known.view(), args.steps, seed)
     };
     let all: Vec<Array2<f32>> = (0..args.draws.get()).map(one).collect();
     let views: Vec<_> = all.iter().map(|draw| draw.view().insert_axis(Axis(0))).collect();
@@ -124,7 +124,7 @@ fn pictures(
     })?;
     let hidden = hidden(what, shape)?;
     let known = Array2::from_shape_fn(items.rows.dim(), |(_, pixel)| !hidden[pixel]);
-    let draws = draws(args, completer, &items.rows, known.view());
+    let draws = draws(args, completer, &items.rows, &known);
     let encoding = &asked.data.encoding;
     let shares = |rows: Array2<f32>| encoding.pixels(rows).expect("pictures");
     let draws = Array3::from_shape_fn(draws.dim(), {
@@ -296,7 +296,7 @@ fn table(
             }
         }
     }
-    let draws = draws(args, completer, &rows, known.view());
+    let draws = draws(args, completer, &rows, &known);
     let output = args.output.clone().unwrap_or_else(|| args.run.join("complete.csv"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = ["id".to_owned()]
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn a_part_of_a_picture_is_a_half_or_a_box() {
         let shape = ImageShape { height: 2, width: 3, channels: 2, white: 255.0 };
-        let of = |what| hidden(what, shape).unwrap().into_iter().step_by(2).map(u8::from).collect::<Vec<u8>>();
+        let of = |what| hidden(what, shape).expect("a part").into_iter().step_by(2).map(u8::from).collect::<Vec<u8>>();
         assert_eq!(of("lower"), [0, 0, 0, 1, 1, 1]);
         assert_eq!(of("left"), [1, 0, 0, 1, 0, 0]);
         assert_eq!(of("0:1,1:3"), [0, 1, 1, 0, 0, 0]);

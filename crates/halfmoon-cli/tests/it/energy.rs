@@ -62,21 +62,13 @@ fn a_hidden_half_is_filled_in_and_what_is_known_stays() {
 
 #[test]
 fn empty_cells_are_filled_in_with_values_that_columns_have() {
-    let rows = |from: usize, to: usize| {
-        let mut text = String::from("colour,size,vip,label\n");
-        for row in from..to {
-            let red = row % 2 == 0;
-            let size = if red { 10.0 } else { 20.0 } + (row % 5) as f64 / 10.0;
-            text += &format!(
-                "{},{size},{},{}\n",
-                if red { "red" } else { "blue" },
-                if red { "yes" } else { "no" },
-                if red { "a" } else { "b" }
-            );
-        }
-        text
+    let row = |row: u32| {
+        let (colour, size, vip, label) =
+            if row.is_multiple_of(2) { ("red", 10.0, "yes", "a") } else { ("blue", 20.0, "no", "b") };
+        format!("{colour},{},{vip},{label}\n", size + f64::from(row % 5) / 10.0)
     };
-    let place = Place::with("t.csv", rows(0, 80));
+    let rows: String = std::iter::once("colour,size,vip,label\n".to_owned()).chain((0..80).map(row)).collect();
+    let place = Place::with("t.csv", rows);
     place.run("train t.csv --label label --model jem --set jem.hidden=[16] --set jem.train.steps=30 --set jem.buffer=50 --set run.folds=2 --set run.repeats=1 --out run").exits(0);
     place.write("gaps.csv", "colour,size,vip,label\n,10.2,yes,\nblue,,no,\nred,10.1,,\nred,10.0,yes,\n");
     place.run("complete run gaps.csv --draws 4 --steps 20").exits(0).tells(&["3 cells of 4 items filled in"]);
@@ -130,11 +122,7 @@ fn a_training_that_runs_away_says_so_and_leaves_its_last_sound_state() {
     said.exits(2).tells(&["step 1:", "back to step 0", "(5 of 5 times)", "runs away", "jem.gap=logistic"]);
     place.run("predict run digits").exits(0).tells(&["this run was stopped before its last step"]);
     let log = place.read("run/jem/log.jsonl");
-    assert_eq!(
-        log.lines().filter(|line| line.contains("setback")).count(),
-        1,
-        "the ways back to step 0 leave one line: {log}"
-    );
+    assert_eq!(log.lines().filter(|line| line.contains("setback")).count(), 5, "{log}");
 }
 
 #[test]

@@ -472,6 +472,6 @@ fn what_is_known_stays_and_what_is_missing_follows_from_it() {
     let known = matrix([[1.0, 0.0], [0.0, 1.0]], &device());
     let up = |x: &Tensor<2>| input_gradient(energy, x, &Of::Density);
     let found = numbers(&langevin.fill_in(&x, &known, noise(1).normal([2, 2]), up, &mut noise(2)));
-    assert_eq!([found[0], found[3]], [0.7, -0.4]);
+    assert!((found[0] - 0.7).abs() < 1e-12 && (found[3] + 0.4).abs() < 1e-12, "{found:?}");
     assert!((found[1] - 0.7).abs() < 0.4 && (found[2] + 0.4).abs() < 0.4, "{found:?}");
 }
