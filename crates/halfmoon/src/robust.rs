@@ -153,7 +153,7 @@ fn doubts(all: &[AtRadius], items: usize) -> Vec<String> {
     let masked = "so gradients may hide mistakes that are there";
     let mut doubt = |holds: bool, text: &str, radius: f64| {
         if holds {
-            doubts.push(format!("within {radius}, {text}: {masked}"));
+            doubts.push(format!("within {radius:?}, {text}: {masked}"));
         }
     };
     for at in all {

@@ -43,8 +43,8 @@ struct Items {
     ids: Vec<String>,
     /// Encoded.
     rows: Array2<f32>,
-    /// Cells that are empty, by column; none for pictures and arrays.
-    empty: Vec<Vec<bool>>,
+    /// Each item's cells as they came, by column, `None` where one is empty; nothing for pictures.
+    cells: Vec<Vec<Option<Cell>>>,
 }
 
 impl Items {
@@ -53,7 +53,7 @@ impl Items {
         let encoding = &asked.data.encoding;
         let wanted = if args.ids.is_empty() { args.number.get() } else { args.ids.len() };
         let mut items =
-            Items { ids: Vec::new(), rows: Array2::zeros((0, encoding.layout().width())), empty: Vec::new() };
+            Items { ids: Vec::new(), rows: Array2::zeros((0, encoding.layout().width())), cells: Vec::new() };
         // A reader is told that it may stop by an error, which is not one.
         let mut enough = false;
         let end = read::stream(&args.input, &asked.data.schema, &options, &mut |chunk| {
@@ -64,11 +64,7 @@ impl Items {
             let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_wanted).take(wanted - items.ids.len()).collect();
             items.ids.extend(rows.iter().map(|&row| chunk.ids[row].clone()));
             items.rows.append(Axis(0), encoding.encode(&chunk.inputs, &rows).view()).expect("rows of one width");
-            if let Inputs::Table(table) = &chunk.inputs {
-                items
-                    .empty
-                    .extend(rows.iter().map(|&row| table.columns.iter().map(|cells| is_empty(cells, row)).collect()));
-            }
+            items.cells.extend(rows.iter().map(|&row| cells_of(&chunk.inputs, row)));
             enough = items.ids.len() == wanted;
             if enough { Err(Error::usage("", "")) } else { Ok(()) }
         });
@@ -87,11 +83,19 @@ impl Items {
     }
 }
 
-fn is_empty(cells: &Cells, row: usize) -> bool {
-    match cells {
-        Cells::Numeric(cells) => cells[row].is_none(),
-        Cells::YesNo(cells) => cells[row].is_none(),
-        Cells::Category(cells) => cells[row].is_none(),
+/// The cells of a row; none of a picture.
+fn cells_of(inputs: &Inputs, row: usize) -> Vec<Option<Cell>> {
+    match inputs {
+        Inputs::Table(table) => {
+            let cell = |cells: &Cells| match cells {
+                Cells::Numeric(cells) => cells[row].map(Cell::Number),
+                Cells::YesNo(cells) => cells[row].map(Cell::YesNo),
+                Cells::Category(cells) => cells[row].map(Cell::Category),
+            };
+            table.columns.iter().map(cell).collect()
+        }
+        Inputs::Floats(numbers) => numbers.row(row).iter().map(|&number| Some(Cell::Number(number))).collect(),
+        Inputs::Bytes(_) | Inputs::Words(_) => Vec::new(),
     }
 }
 
@@ -274,9 +278,7 @@ fn table(
     columns: &[Column],
 ) -> Result<(), Failure> {
     let named = named(args, columns)?;
-    let is_missing = |item: usize, column: usize| {
-        named.contains(&column) || items.empty.get(item).is_some_and(|empty| empty[column])
-    };
+    let is_missing = |item: usize, column: usize| named.contains(&column) || items.cells[item][column].is_none();
     let places = asked.data.encoding.places();
     let mut known = Array2::from_elem(items.rows.dim(), true);
     let mut rows = items.rows.clone();
@@ -298,6 +300,9 @@ fn table(
     }
     let draws = draws(args, completer, &rows, &known);
     let output = args.output.clone().unwrap_or_else(|| args.run.join("complete.csv"));
+    if super::same_file(&output, &args.input) {
+        return Err(Error::usage("the output would overwrite the input", "choose another file with --output").into());
+    }
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = ["id".to_owned()]
         .into_iter()
@@ -307,9 +312,11 @@ fn table(
     for (item, id) in items.ids.iter().enumerate() {
         let mut record = vec![id.clone()];
         for (at, column) in columns.iter().enumerate() {
-            let said: Vec<Cell> =
-                draws.outer_iter().filter_map(|draw| asked.data.encoding.cell(draw.row(item), at)).collect();
-            record.extend(summary(&said, &column.kind, is_missing(item, at)));
+            let drawn = || draws.outer_iter().filter_map(|draw| asked.data.encoding.cell(draw.row(item), at)).collect();
+            // What is known stays digit by digit.
+            let known = items.cells[item][at].filter(|_| !named.contains(&at));
+            let said: Vec<Cell> = known.map_or_else(drawn, |cell| vec![cell]);
+            record.extend(summary(&said, &column.kind, known.is_none()));
         }
         writer.write_record(record).map_err(broken)?;
     }

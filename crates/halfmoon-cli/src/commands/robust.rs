@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Robust) -> Result<(), Failure> {
             seed: args.seed,
         };
         let say = &mut |at: &AtRadius| {
-            eprintln!("{} {}: {:.3} right under the worst attack", norm.name(), at.radius, at.worst);
+            eprintln!("{} {:?}: {:.3} right under the worst attack", norm.name(), at.radius, at.worst);
         };
         found.push(measure(&logits, other.as_ref(), &x, &y, &trial, say));
     }
@@ -120,7 +120,7 @@ fn print(out: &mut impl Write, model: &str, of: &Robustness) -> Result<(), Failu
     for at in &of.at {
         let share = |value: f64| format!("{value:.3}");
         table.row([
-            at.radius.to_string(),
+            format!("{:?}", at.radius),
             share(at.fgsm),
             share(at.pgd),
             share(at.apgd),

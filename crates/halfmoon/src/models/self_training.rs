@@ -28,6 +28,7 @@ use crate::experiment::probs;
 use crate::fit::{Entry, Learner, Task};
 use crate::loss::Loss;
 use crate::train::{Ended, Then, Watch};
+use crate::vitals::Setback;
 
 /// Settings of self-training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -233,6 +234,11 @@ impl Watch for Shifted<'_> {
         let mut checkpoint = with_labels(checkpoint.clone(), self.labels.clone());
         checkpoint.step += self.before;
         self.watch.checkpoint(&checkpoint)
+    }
+
+    fn setback(&mut self, setback: &Setback) -> Result<()> {
+        let Setback { at, to, .. } = setback;
+        self.watch.setback(&Setback { at: self.before + at, to: self.before + to, ..setback.clone() })
     }
 
     fn spent(&self) -> f64 {
