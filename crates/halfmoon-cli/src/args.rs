@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, value_parser};
 use halfmoon_pool::outlier::OUTLIER_SCORES;
+use halfmoon_query::RULES;
 
 pub(crate) use project::{Export, Import, Init, Status};
 
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Import(Import),
     /// Write a project's labels for other programs
     Export(Export),
+    /// Choose which unlabelled items to label next, and say why
+    Query(Query),
     /// Download a public data set, checked; without SET, list them
     Get(Get),
     /// List the models
@@ -372,6 +375,51 @@ pub(crate) struct Complete {
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Query {
+    /// A run folder that `halfmoon train` wrote
+    pub(crate) run: PathBuf,
+    /// The candidates: anything that `predict` reads. No label of theirs is read
+    pub(crate) pool: PathBuf,
+    /// How many to ask about
+    #[arg(short, value_name = "N", default_value = "10")]
+    pub(crate) number: NonZeroUsize,
+    /// How they are chosen; `random` is what any other must beat
+    #[arg(long, value_name = "NAME", default_value = "margin", value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.name)))]
+    pub(crate) rule: String,
+    /// Further runs on the same data, such as with other seeds: the draws that `bald` and its like need
+    #[arg(long, value_name = "RUN,…", value_delimiter = ',')]
+    pub(crate) committee: Vec<PathBuf>,
+    /// Also say why, in a column `reason`
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// A table, or tasks for Label Studio
+    #[arg(long = "as", value_name = "FORMAT", default_value = "csv")]
+    pub(crate) written: QueryFormat,
+    /// Two of the chosen ones are at least this far apart, in units of the candidates' spread; 0 keeps only exact copies apart
+    #[arg(long, value_name = "DISTANCE", default_value_t = 0.05)]
+    pub(crate) apart: f64,
+    /// Decides ties and whatever is drawn
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write here [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Ask this model of the run [default: its first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum QueryFormat {
+    /// A line a candidate, the one to ask first at the top
+    Csv,
+    /// Tasks with what the model says
+    LabelStudio,
 }
 
 #[derive(ClapArgs)]

@@ -15,6 +15,7 @@ mod lists;
 mod making;
 mod manifold;
 mod predict;
+mod query;
 mod reconstruct;
 mod report;
 mod robust;
@@ -50,6 +51,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Status(args) => status::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Query(args) => query::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Models => lists::models(),
         Command::Formats => lists::formats(),

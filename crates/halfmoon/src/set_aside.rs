@@ -42,6 +42,18 @@ struct Lot {
     predictors: Vec<Box<dyn Predictor>>,
 }
 
+/// The items that a run learned from, with the labels that it was given.
+pub fn learned_from(folder: &Path) -> Result<Dataset> {
+    let run = Folder(folder.to_owned());
+    let (config, record) = (run.read_config()?, run.read_data()?);
+    let path = Path::new(&config.data.path);
+    let source = read::read(path, &config.options())?;
+    if fingerprint(&source) != record.fingerprint {
+        return Err(Error::data(path, "is not what this run was trained on", "restore it, or train anew"));
+    }
+    Ok(divide(&config, source, &mut Notes(Vec::new()))?.train)
+}
+
 impl SetAside {
     /// What a run held out itself, for these of its models.
     pub fn of_run(folder: &Path, entries: &[&'static Entry], device: &Device) -> Result<SetAside> {

@@ -11,6 +11,7 @@ mod making;
 mod pictures;
 mod predict;
 mod project;
+mod query;
 mod report;
 mod resume;
 mod ssl;

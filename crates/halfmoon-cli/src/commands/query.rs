@@ -1,0 +1,232 @@
+//! `halfmoon query`: which unlabelled items to label next, and why.
+
+use std::collections::HashSet;
+use std::io::Write;
+
+use halfmoon::predict::join;
+use halfmoon::run::{self, Asked};
+use halfmoon::set_aside::learned_from;
+use halfmoon_pool::dataset::Ids;
+use halfmoon_pool::labels::grouped;
+use halfmoon_pool::metric::predicted;
+use halfmoon_pool::read::{self, Status};
+use halfmoon_pool::scores::{Predictor, Scores, probs};
+use halfmoon_pool::{Dataset, Error};
+use halfmoon_query::{Ask, Ensemble, Labelled, Need, Pool, Rule, keys_of_ids, keys_of_rows, rule};
+use ndarray::{Array2, Axis, concatenate};
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::args::{Query, QueryFormat};
+
+pub(crate) fn run(args: &Query) -> Result<(), Failure> {
+    let rule = rule(&args.rule)?;
+    let asked = run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?;
+    let committee = committee(args, &asked)?;
+    let predictor = committee.as_ref().map_or(&*asked.predictor, |committee| committee as &dyn Predictor);
+    let labelled = labelled(args, &asked);
+    let candidates = Candidates::read(args, &asked, predictor, rule, labelled.as_ref())?;
+    if candidates.ids.is_empty() {
+        let hint = "a candidate is an item that can be read and is no copy of a labelled one";
+        return Err(Error::data(args.pool.as_path(), "holds no candidate", hint).into());
+    }
+    let keys = keys_of_ids(&Ids::Names(candidates.ids.clone()));
+    let labelled_scores = labelled.as_ref().map(|rows| predictor.scores(rows.view()));
+    let pool = Pool {
+        inputs: candidates.inputs.as_ref().map(|inputs| inputs.view()),
+        labelled: labelled_scores
+            .as_ref()
+            .zip(labelled.as_ref())
+            .map(|(scores, rows)| Labelled { scores, inputs: Some(rows.view()) }),
+        class_names: &asked.data.schema.classes,
+        ..Pool::new(&candidates.scores, &keys)
+    };
+    let ask = Ask { budget: args.number.get(), seed: args.seed, apart: args.apart, ..Ask::default() };
+    let query = rule.query(&pool, &ask)?;
+    candidates.tell(&query);
+    let probs = probs(&candidates.scores.log_probs);
+    let chosen: Vec<Chosen> = query
+        .picks
+        .iter()
+        .map(|pick| {
+            let row = probs.row(pick.item);
+            let class = predicted(row);
+            Chosen {
+                id: &candidates.ids[pick.item],
+                label: &asked.data.schema.classes[class.index()],
+                probability: row[class.index()],
+                utility: pick.utility,
+                reason: &pick.reason,
+            }
+        })
+        .collect();
+    let text = match args.written {
+        QueryFormat::Csv => csv(&chosen, args.explain)?,
+        QueryFormat::LabelStudio => label_studio(&chosen, rule, asked.entry.name),
+    };
+    match &args.output {
+        None => std::io::stdout().lock().write_all(&text)?,
+        Some(output) if super::same_file(output, &args.pool) => {
+            return Err(Error::usage("the output would overwrite the pool", "choose another file with --output").into());
+        }
+        Some(output) => {
+            run::write_aside(output, &text)?;
+            writeln!(std::io::stdout().lock(), "{}", output.display())?;
+        }
+    }
+    Ok(())
+}
+
+/// The models of further runs beside this one, as draws of one model.
+fn committee(args: &Query, asked: &Asked) -> Result<Option<Ensemble>, Error> {
+    if args.committee.is_empty() {
+        return Ok(None);
+    }
+    let mut members = vec![run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?.predictor];
+    for folder in &args.committee {
+        let other = run::open(folder, None, &run::device("cpu")?)?;
+        if other.data.encoding != asked.data.encoding || other.data.schema.classes != asked.data.schema.classes {
+            let problem = "sees inputs, or names classes, in another way than the first run";
+            return Err(Error::data(
+                folder.as_path(),
+                problem,
+                "train all of a committee on the same data, with other seeds",
+            ));
+        }
+        members.push(other.predictor);
+    }
+    Ensemble::new(members).map(Some)
+}
+
+/// The labelled items that the run learned from, encoded. `None`, with a note, where its data are gone.
+fn labelled(args: &Query, asked: &Asked) -> Option<Array2<f32>> {
+    let train: Dataset = match learned_from(&args.run) {
+        Ok(train) => train,
+        Err(error) => {
+            eprintln!(
+                "note: what this run learned from cannot be read again, so no candidate is left out for being labelled: {error}"
+            );
+            return None;
+        }
+    };
+    let rows = train.labelled();
+    (!rows.is_empty()).then(|| asked.data.encoding.encode(&train.inputs, &rows))
+}
+
+/// What may be asked about.
+struct Candidates {
+    ids: Vec<String>,
+    scores: Scores,
+    /// Encoded, where a rule or the search for copies needs them.
+    inputs: Option<Array2<f32>>,
+    unreadable: usize,
+    copies: usize,
+}
+
+impl Candidates {
+    fn read(
+        args: &Query,
+        asked: &Asked,
+        predictor: &dyn Predictor,
+        rule: &Rule,
+        labelled: Option<&Array2<f32>>,
+    ) -> Result<Candidates, Error> {
+        let known: HashSet<u64> = labelled.into_iter().flat_map(|rows| keys_of_rows(rows.view())).collect();
+        let needs = |need: Need| rule.needs.contains(&need);
+        let wants_codes = needs(Need::Codes) || needs(Need::Places);
+        let wants_density = needs(Need::Density);
+        let mut found = (Vec::new(), Vec::new(), Vec::new(), 0, 0);
+        let (ids, parts, inputs, unreadable, copies) = &mut found;
+        let options = super::options(asked, &args.reading)?;
+        read::stream(&args.pool, &asked.data.schema, &options, &mut |chunk| {
+            let is_readable = |row: &usize| !matches!(chunk.status[*row], Status::Unreadable(_));
+            let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_readable).collect();
+            *unreadable += chunk.ids.len() - rows.len();
+            let encoded = asked.data.encoding.encode(&chunk.inputs, &rows);
+            let keys = keys_of_rows(encoded.view());
+            let kept: Vec<usize> = (0..rows.len()).filter(|&row| !known.contains(&keys[row])).collect();
+            *copies += rows.len() - kept.len();
+            if kept.is_empty() {
+                return Ok(());
+            }
+            let encoded = encoded.select(Axis(0), &kept);
+            ids.extend(kept.iter().map(|&row| chunk.ids[rows[row]].clone()));
+            let mut scores = if wants_codes || wants_density {
+                predictor.scores(encoded.view())
+            } else {
+                let log_probs = predictor.log_probs(encoded.view());
+                Scores { log_probs, log_density: None, energy: None, codes: None }
+            };
+            if !wants_codes {
+                scores.codes = None;
+            }
+            if wants_codes && scores.codes.is_none() {
+                inputs.push(encoded);
+            }
+            parts.push(scores);
+            Ok(())
+        })?;
+        let (ids, parts, inputs, unreadable, copies) = found;
+        let scores = if parts.is_empty() {
+            predictor.scores(Array2::zeros((0, asked.data.encoding.layout().width())).view())
+        } else {
+            join(&parts)
+        };
+        let views: Vec<_> = inputs.iter().map(|rows: &Array2<f32>| rows.view()).collect();
+        let inputs = (!views.is_empty()).then(|| concatenate(Axis(0), &views).expect("rows of one width"));
+        Ok(Candidates { ids, scores, inputs, unreadable, copies })
+    }
+
+    /// What did not become a candidate, or no pick.
+    fn tell(&self, query: &halfmoon_query::Query) {
+        let said = [
+            (self.unreadable, "items could not be read: `halfmoon predict` says why"),
+            (self.copies, "items are copies of labelled ones and are not asked about"),
+            (query.too_near, "candidates were passed over: as good as copies of chosen ones"),
+        ];
+        for (count, what) in said.iter().filter(|(count, _)| *count > 0) {
+            eprintln!("note: {} {what}", grouped(*count));
+        }
+        eprintln!("{} of {} candidates", grouped(query.picks.len()), grouped(self.ids.len()));
+    }
+}
+
+/// A candidate that is to be asked about.
+struct Chosen<'a> {
+    id: &'a str,
+    label: &'a str,
+    probability: f32,
+    utility: f64,
+    reason: &'a str,
+}
+
+fn csv(chosen: &[Chosen], explain: bool) -> Result<Vec<u8>, Failure> {
+    let broken = |error: csv::Error| Failure::Message(error.to_string());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let reason = explain.then_some("reason");
+    writer
+        .write_record(["rank", "id", "likeliest", "probability", "utility"].into_iter().chain(reason))
+        .map_err(broken)?;
+    for (at, Chosen { id, label, probability, utility, reason }) in chosen.iter().enumerate() {
+        let numbers = [(at + 1).to_string(), probability.to_string(), utility.to_string()];
+        let [rank, probability, utility] = numbers.each_ref().map(String::as_str);
+        let reason = explain.then_some(*reason);
+        writer.write_record([rank, id, label, probability, utility].into_iter().chain(reason)).map_err(broken)?;
+    }
+    writer.into_inner().map_err(|error| Failure::Message(error.to_string()))
+}
+
+/// Tasks as `halfmoon import` takes them back with their annotations.
+fn label_studio(chosen: &[Chosen], rule: &Rule, model: &str) -> Vec<u8> {
+    let task = |Chosen { id, label, probability, utility, reason }: &Chosen| {
+        let result =
+            json!([{ "from_name": "label", "to_name": "item", "type": "choices", "value": { "choices": [label] } }]);
+        json!({
+            "data": { "halfmoon_id": id },
+            "meta": { "rule": rule.name, "utility": utility, "why": reason },
+            "predictions": [{ "model_version": model, "score": probability, "result": result }],
+        })
+    };
+    let tasks: Vec<Value> = chosen.iter().map(task).collect();
+    serde_json::to_vec_pretty(&tasks).expect("plain data")
+}

@@ -1,0 +1,92 @@
+//! Which items to label next.
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+/// Two runs on 40 labelled rows of two overlapping groups, and 30 candidates, one in the middle of both.
+fn place() -> Place {
+    let row = |n: u32, label: &str| {
+        let side = if n.is_multiple_of(2) { -1.0 } else { 1.0 };
+        let shift = f64::from(n * 7919 % 101) / 101.0;
+        format!("{},{},{label}\n", side + shift, side - shift)
+    };
+    let named = |n: u32| if n.is_multiple_of(2) { "left" } else { "right" };
+    let header = "a,b,side\n".to_owned();
+    let train: String = std::iter::once(header.clone()).chain((0..40).map(|n| row(n, named(n)))).collect();
+    let pool: String =
+        std::iter::once(header).chain((100..129).map(|n| row(n, ""))).chain(["0,0,\n".to_owned()]).collect();
+    let place = Place::with("train.csv", train);
+    place.write("pool.csv", pool);
+    for seed in [1, 2] {
+        place.run(&format!("train train.csv --label side --model supervised --set supervised.hidden=[8] --set supervised.train.steps=600 --set run.folds=2 --set run.repeats=1 --seed {seed} --out run{seed}")).exits(0);
+    }
+    place
+}
+
+fn ids(csv: &str) -> Vec<String> {
+    csv.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_item_between_two_classes_is_asked_first_and_says_why() {
+    let place = place();
+    let said = place.run("query run1 pool.csv -n 3 --explain").exits(0).tells(&["3 of 30 candidates"]);
+    assert!(said.out.starts_with("rank,id,likeliest,probability,utility,reason\n"), "{}", said.out);
+    assert_eq!(ids(&said.out)[0], "30");
+    assert!(said.out.contains("left") && said.out.contains("right"), "{}", said.out);
+    // The same seed says the same, and chance says something else.
+    assert_eq!(place.run("query run1 pool.csv -n 3 --explain").exits(0).out, said.out);
+    let random =
+        |seed: u32| ids(&place.run(&format!("query run1 pool.csv -n 9 --rule random --seed {seed}")).exits(0).out);
+    assert_eq!(random(1), random(1));
+    assert_ne!(random(1), random(2));
+}
+
+#[test]
+fn every_rule_answers_or_says_what_it_needs() {
+    let place = place();
+    for rule in [
+        "least_confident",
+        "entropy",
+        "k_center",
+        "badge",
+        "bait",
+        "density_weighted",
+        "cold_start",
+        "error_reduction",
+        "gradient_length",
+    ] {
+        let picked = ids(&place.run(&format!("query run1 pool.csv -n 5 --rule {rule}")).exits(0).out);
+        assert_eq!(picked.len(), 5, "{rule}");
+    }
+    place.run("query run1 pool.csv --rule bald").exits(2).tells(&["`bald` needs several draws"]);
+    for rule in ["bald", "batch_bald", "vote_entropy"] {
+        place.run(&format!("query run1 pool.csv -n 4 --rule {rule} --committee run2")).exits(0);
+    }
+    place.run("query run1 pool.csv --rule vaal").exits(2).tells(&["`vaal` needs a sampler"]);
+    place.run("query run1 pool.csv --rule magic").exits(2);
+}
+
+#[test]
+fn labelled_items_and_what_cannot_be_read_are_no_candidates() {
+    let place = place();
+    place.run("query run1 train.csv -n 5").exits(3).tells(&["holds no candidate"]);
+    let (pool, train) = (place.read("pool.csv"), place.read("train.csv"));
+    let both: Vec<&str> = pool.lines().chain(train.lines().skip(1).take(6)).collect();
+    place.write("both.csv", both.join("\n"));
+    let said = place.run("query run1 both.csv -n 50 --apart 0").exits(0);
+    said.tells(&["6 items are copies of labelled ones"]);
+    place.run("query run1 pool.csv -o pool.csv").exits(2).tells(&["would overwrite the pool"]);
+}
+
+#[test]
+fn tasks_for_label_studio_name_the_item_and_what_the_model_says() {
+    let place = place();
+    place.run("query run1 pool.csv -n 2 --as label-studio -o tasks.json").exits(0).prints(&["tasks.json"]);
+    let tasks: Value = serde_json::from_str(&place.read("tasks.json")).unwrap();
+    let first = &tasks[0];
+    assert_eq!(first["data"]["halfmoon_id"], "30");
+    assert_eq!(first["meta"]["rule"], "margin");
+    assert!(first["predictions"][0]["score"].as_f64().unwrap() <= 1.0);
+}
