@@ -247,19 +247,24 @@ impl Nearest {
     }
 }
 
-/// Terms are summed in eight lanes, so that a processor can add them side by side.
-fn squared_distance(a: ArrayView1<f32>, b: ArrayView1<f32>) -> f64 {
-    let (a, b) = (a.to_slice().expect("a row of standard layout"), b.to_slice().expect("a row of standard layout"));
-    let mut lanes = [0.0; 8];
-    let (a, a_rest) = a.as_chunks::<8>();
-    let (b, b_rest) = b.as_chunks::<8>();
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..8 {
-            lanes[lane] += (f64::from(a[lane]) - f64::from(b[lane])).powi(2);
+/// |a − b|², in double precision. Terms are summed in eight lanes, so that a processor can add them side by side.
+#[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
+pub fn squared_distance(a: ArrayView1<f32>, b: ArrayView1<f32>) -> f64 {
+    match (a.as_slice(), b.as_slice()) {
+        (Some(a), Some(b)) => {
+            let mut lanes = [0.0; 8];
+            let (a, a_rest) = a.as_chunks::<8>();
+            let (b, b_rest) = b.as_chunks::<8>();
+            for (a, b) in a.iter().zip(b) {
+                for lane in 0..8 {
+                    lanes[lane] += (f64::from(a[lane]) - f64::from(b[lane])).powi(2);
+                }
+            }
+            let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
+            lanes.into_iter().chain(rest).sum()
         }
+        _ => a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum(),
     }
-    let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
-    lanes.into_iter().chain(rest).sum()
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is what is asked for")]

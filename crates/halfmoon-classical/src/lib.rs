@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 
 pub use gaussian_softmax::{FittedGaussianSoftmax, GaussianSoftmax, Prior, Start};
 pub use graph::{Graph, Similarity};
-pub use knn::{FittedKnn, Knn, Neighbours, nearest};
+pub use knn::{FittedKnn, Knn, Neighbours, nearest, squared_distance};
 pub use likeness::{BALL_NEIGHBOURS, Moments, Prdc, frechet, inception_like, nearest_ratio, prdc};
 pub use logistic::{FittedLogistic, Logistic};
 pub use propagate::{FittedGraph, LabelPropagation, LabelSpreading};

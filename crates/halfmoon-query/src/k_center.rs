@@ -62,7 +62,7 @@ mod tests {
     fn radius(labelled: &Array2<f32>, candidates: &Array2<f32>, chosen: &[usize]) -> f64 {
         let centres = || labelled.rows().into_iter().chain(chosen.iter().map(|&chosen| candidates.row(chosen)));
         let of = |row: ndarray::ArrayView1<f32>| {
-            centres().map(|centre| crate::places::squared_distance(row, centre)).fold(f64::INFINITY, f64::min)
+            centres().map(|centre| halfmoon_classical::squared_distance(row, centre)).fold(f64::INFINITY, f64::min)
         };
         candidates.rows().into_iter().map(of).fold(0.0, f64::max).sqrt()
     }

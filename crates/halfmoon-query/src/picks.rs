@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use halfmoon_classical::squared_distance;
 use ndarray::ArrayView2;
 
-use crate::places::{spread, squared_distance};
+use crate::places::spread;
 use crate::pool::{Pool, key_of_row};
 
 /// What was chosen so far, and what can't be any more.

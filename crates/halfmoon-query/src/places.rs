@@ -158,25 +158,6 @@ fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     lanes.iter().sum()
 }
 
-/// |a − b|², in double precision.
-pub(crate) fn squared_distance(a: ArrayView1<f32>, b: ArrayView1<f32>) -> f64 {
-    match (a.as_slice(), b.as_slice()) {
-        (Some(a), Some(b)) => {
-            let mut lanes = [0.0; 8];
-            let (a, a_rest) = a.as_chunks::<8>();
-            let (b, b_rest) = b.as_chunks::<8>();
-            for (a, b) in a.iter().zip(b) {
-                for lane in 0..8 {
-                    lanes[lane] += (f64::from(a[lane]) - f64::from(b[lane])).powi(2);
-                }
-            }
-            let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
-            lanes.into_iter().chain(rest).sum()
-        }
-        _ => a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum(),
-    }
-}
-
 /// Mean squared distance of rows `[n, d]` from their mean; 0 of no row.
 pub(crate) fn spread(rows: ArrayView2<f32>) -> f64 {
     let mean = mean_row(rows);
@@ -200,6 +181,8 @@ pub(crate) fn single(x: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use ndarray::{Array2, array};
+
+    use halfmoon_classical::squared_distance;
 
     use super::*;
 

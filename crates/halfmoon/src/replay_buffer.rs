@@ -131,9 +131,14 @@ impl ReplayBuffer {
     /// The class that a slot is of, or any where it is of none.
     fn class_of(&self, slot: u32, noise: &mut Noise) -> u32 {
         match self.of_classes {
-            of_classes if slot < small(of_classes) => slot * small(self.classes) / small(of_classes),
+            of_classes if slot < small(of_classes) => self.own_class(slot),
             _ => any_below(self.classes, noise),
         }
+    }
+
+    /// The class of one of the first slots.
+    fn own_class(&self, slot: u32) -> u32 {
+        slot * small(self.classes) / small(self.of_classes)
     }
 
     /// Where new chains of these classes begin: `[n, d]`.
@@ -152,8 +157,7 @@ impl ReplayBuffer {
         let of_classes = (n * self.of_classes).div_ceil(slots);
         let mut drawn = spread_out(0, self.of_classes, of_classes, noise);
         drawn.extend(spread_out(self.of_classes, slots - self.of_classes, n - of_classes, noise));
-        let class = |slot: &u32| slot * small(self.classes) / small(self.of_classes);
-        let classes: Index = drawn[..of_classes].iter().map(class).collect();
+        let classes: Index = drawn[..of_classes].iter().map(|&slot| self.own_class(slot)).collect();
         let slots: Index = drawn.into();
         let kept = self.slots.val().detach().select(0, index_tensor(&slots, noise.device()));
         let fresh = noise.uniform([n, 1]).lower_elem(fresh);

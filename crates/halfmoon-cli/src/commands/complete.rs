@@ -3,18 +3,19 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use halfmoon::model::Makes;
 use halfmoon::run::{self, Asked};
 use halfmoon_draw::{Layout, grid, write_png};
-use halfmoon_pool::dataset::{Cells, Column, ColumnKind, Features, ImageShape, Inputs};
+use halfmoon_pool::dataset::{Column, ColumnKind, Features, ImageShape};
 use halfmoon_pool::encode::{Cell, Place};
 use halfmoon_pool::error::did_you_mean;
-use halfmoon_pool::read::{self, Status};
+use halfmoon_pool::read;
 use halfmoon_pool::scores::Completer;
-use halfmoon_pool::{Class, Dataset, Error};
+use halfmoon_pool::{Dataset, Error};
 use ndarray::{Array2, Array3, Axis, concatenate};
 use serde_json::json;
 
-use super::making::completing;
+use super::making::{Items, able, likeliest};
 use crate::Failure;
 use crate::args::Complete;
 use crate::table::{Table, number};
@@ -29,73 +30,14 @@ pub(crate) fn run(args: &Complete) -> Result<(), Failure> {
     }
     let Some(completer) = asked.predictor.completer() else {
         let problem = format!("`{}` answers and fills nothing in", asked.entry.name);
-        return Err(Error::usage(problem, format!("train one that does: {}", completing())).into());
+        return Err(
+            Error::usage(problem, format!("train one that does: {}", able(|makes| makes != Makes::Nothing))).into()
+        );
     };
-    let items = Items::read(args, &asked)?;
+    let items = Items::read(&asked, &args.input, &args.ids, args.number.get(), &args.reading)?;
     match &asked.data.schema.features {
         Features::Image(shape) => pictures(args, &asked, &*completer, &items, *shape),
         Features::Columns(columns) => table(args, &asked, &*completer, &items, columns),
-    }
-}
-
-/// Items that were asked for.
-struct Items {
-    ids: Vec<String>,
-    /// Encoded.
-    rows: Array2<f32>,
-    /// Each item's cells as they came, by column, `None` where one is empty; nothing for pictures.
-    cells: Vec<Vec<Option<Cell>>>,
-}
-
-impl Items {
-    fn read(args: &Complete, asked: &Asked) -> Result<Items, Error> {
-        let options = super::options(asked, &args.reading)?;
-        let encoding = &asked.data.encoding;
-        let wanted = if args.ids.is_empty() { args.number.get() } else { args.ids.len() };
-        let mut items =
-            Items { ids: Vec::new(), rows: Array2::zeros((0, encoding.layout().width())), cells: Vec::new() };
-        // A reader is told that it may stop by an error, which is not one.
-        let mut enough = false;
-        let end = read::stream(&args.input, &asked.data.schema, &options, &mut |chunk| {
-            let is_wanted = |row: &usize| {
-                !matches!(chunk.status[*row], Status::Unreadable(_))
-                    && (args.ids.is_empty() || args.ids.contains(&chunk.ids[*row]))
-            };
-            let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_wanted).take(wanted - items.ids.len()).collect();
-            items.ids.extend(rows.iter().map(|&row| chunk.ids[row].clone()));
-            items.rows.append(Axis(0), encoding.encode(&chunk.inputs, &rows).view()).expect("rows of one width");
-            items.cells.extend(rows.iter().map(|&row| cells_of(&chunk.inputs, row)));
-            enough = items.ids.len() == wanted;
-            if enough { Err(Error::usage("", "")) } else { Ok(()) }
-        });
-        if !enough {
-            end?;
-        }
-        if let Some(missing) = args.ids.iter().find(|id| !items.ids.contains(id)) {
-            let problem = format!("holds no readable item `{missing}`");
-            return Err(Error::data(args.input.as_path(), problem, "ids are as `predict` shows them"));
-        }
-        if items.ids.is_empty() {
-            let hint = "`halfmoon predict` says why, item by item";
-            return Err(Error::data(args.input.as_path(), "holds no readable item", hint));
-        }
-        Ok(items)
-    }
-}
-
-/// The cells of a row; none of a picture.
-fn cells_of(inputs: &Inputs, row: usize) -> Vec<Option<Cell>> {
-    match inputs {
-        Inputs::Table(table) => {
-            let cell = |cells: &Cells| match cells {
-                Cells::Numeric(cells) => cells[row].map(Cell::Number),
-                Cells::YesNo(cells) => cells[row].map(Cell::YesNo),
-                Cells::Category(cells) => cells[row].map(Cell::Category),
-            };
-            table.columns.iter().map(cell).collect()
-        }
-        Inputs::Floats(numbers) => numbers.row(row).iter().map(|&number| Some(Cell::Number(number))).collect(),
-        Inputs::Bytes(_) | Inputs::Words(_) => Vec::new(),
     }
 }
 
@@ -127,8 +69,8 @@ fn pictures(
         Error::usage("a picture has no empty cells: say with --missing what is to be filled in", hint)
     })?;
     let hidden = hidden(what, shape)?;
-    let known = Array2::from_shape_fn(items.rows.dim(), |(_, pixel)| !hidden[pixel]);
-    let draws = draws(args, completer, &items.rows, &known);
+    let known = Array2::from_shape_fn(items.inputs.dim(), |(_, pixel)| !hidden[pixel]);
+    let draws = draws(args, completer, &items.inputs, &known);
     let encoding = &asked.data.encoding;
     let shares = |rows: Array2<f32>| encoding.pixels(rows).expect("pictures");
     let draws = Array3::from_shape_fn(draws.dim(), {
@@ -136,9 +78,9 @@ fn pictures(
         move |(draw, item, pixel)| each[draw][[item, pixel]]
     });
     let (mean, spread) = mean_and_spread(&draws);
-    let true_shares = shares(items.rows.clone());
+    let true_shares = shares(items.inputs.clone());
     let fill = class_means(asked, args, &shares)?;
-    let classes = likeliest(asked, &items.rows);
+    let classes = likeliest(asked, &items.inputs);
     let error = |item: usize, guess: &dyn Fn(usize) -> f32| -> f64 {
         let hidden = (0..hidden.len()).filter(|&pixel| hidden[pixel]);
         let squares: Vec<f64> =
@@ -239,12 +181,7 @@ fn hidden(what: &str, shape: ImageShape) -> Result<Vec<bool>, Error> {
     Ok((0..shape.len()).map(is_hidden).collect())
 }
 
-fn likeliest(asked: &Asked, rows: &Array2<f32>) -> Vec<Class> {
-    let probs = halfmoon::experiment::probs(&asked.predictor.log_probs(rows.view()));
-    probs.rows().into_iter().map(|row| halfmoon_pool::metric::predicted(row)).collect()
-}
-
-/// The mean picture of each class among the run's own labelled items, as shares of white. `None` where its data are gone, or a class has no item.
+/// The mean picture of each class in the run's data, labels that it was not given included, as shares of white. `None` where its data are gone, or a class has no item.
 fn class_means(
     asked: &Asked,
     args: &Complete,
@@ -280,8 +217,8 @@ fn table(
     let named = named(args, columns)?;
     let is_missing = |item: usize, column: usize| named.contains(&column) || items.cells[item][column].is_none();
     let places = asked.data.encoding.places();
-    let mut known = Array2::from_elem(items.rows.dim(), true);
-    let mut rows = items.rows.clone();
+    let mut known = Array2::from_elem(items.inputs.dim(), true);
+    let mut rows = items.inputs.clone();
     let mut filled = 0;
     for item in 0..items.ids.len() {
         for (column, Place { numbers, gap }) in places.iter().enumerate() {

@@ -9,7 +9,8 @@ use halfmoon::model::Makes;
 use halfmoon::models::MODELS;
 use halfmoon::run::{self, Asked};
 use halfmoon_draw::{Layout, RgbImage, class_name, grid, write_png};
-use halfmoon_pool::dataset::{Features, ImageShape};
+use halfmoon_pool::dataset::{Cells, Features, ImageShape, Inputs};
+use halfmoon_pool::encode::Cell;
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::read::{self, Status};
 use halfmoon_pool::scores::Generator;
@@ -32,6 +33,8 @@ pub(super) struct Maker {
 pub(super) struct Items {
     pub(super) ids: Vec<String>,
     pub(super) inputs: Array2<f32>,
+    /// Each item's cells as they came, by column, `None` where one is empty; nothing for pictures.
+    pub(super) cells: Vec<Vec<Option<Cell>>>,
 }
 
 impl Maker {
@@ -120,8 +123,7 @@ impl Maker {
 
     /// The likeliest class of each of these encoded inputs.
     pub(super) fn likeliest(&self, inputs: &Array2<f32>) -> Vec<Class> {
-        let probs = probs(&self.asked.predictor.scores(inputs.view()).log_probs);
-        probs.rows().into_iter().map(|row| predicted(row)).collect()
+        likeliest(&self.asked, inputs)
     }
 
     /// Pictures of encoded inputs, as shares of white.
@@ -131,37 +133,7 @@ impl Maker {
 
     /// The first `n` readable inputs at `from`, or those with these ids.
     pub(super) fn items(&self, from: &Path, ids: &[String], n: usize, reading: &Reading) -> Result<Items, Error> {
-        let options = super::options(&self.asked, reading)?;
-        let encoding = &self.asked.data.encoding;
-        let mut items = Items { ids: Vec::new(), inputs: Array2::zeros((0, encoding.layout().width())) };
-        let wanted = if ids.is_empty() { n } else { ids.len() };
-        // A reader is told that it may stop by an error, which is not one.
-        let mut enough = false;
-        let end = read::stream(from, &self.asked.data.schema, &options, &mut |chunk| {
-            let is_wanted = |row: &usize| {
-                !matches!(chunk.status[*row], Status::Unreadable(_))
-                    && (ids.is_empty() || ids.contains(&chunk.ids[*row]))
-            };
-            let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_wanted).take(wanted - items.ids.len()).collect();
-            items.ids.extend(rows.iter().map(|&row| chunk.ids[row].clone()));
-            items.inputs.append(Axis(0), encoding.encode(&chunk.inputs, &rows).view()).expect("rows of one width");
-            enough = items.ids.len() == wanted;
-            if enough { Err(Error::usage("", "")) } else { Ok(()) }
-        });
-        if !enough {
-            end?;
-        }
-        if let Some(missing) = ids.iter().find(|id| !items.ids.contains(id)) {
-            return Err(Error::data(
-                from,
-                format!("holds no readable item `{missing}`"),
-                "ids are as `predict` shows them",
-            ));
-        }
-        if items.ids.is_empty() {
-            return Err(Error::data(from, "holds no readable item", "`halfmoon predict` says why, item by item"));
-        }
-        Ok(items)
+        Items::read(&self.asked, from, ids, n, reading)
     }
 
     /// Whether pictures are to be written as an array, for other programs.
@@ -223,6 +195,73 @@ impl Maker {
     }
 }
 
+impl Items {
+    /// The first `n` readable inputs at `from`, or those with these ids.
+    pub(super) fn read(
+        asked: &Asked,
+        from: &Path,
+        ids: &[String],
+        n: usize,
+        reading: &Reading,
+    ) -> Result<Items, Error> {
+        let options = super::options(asked, reading)?;
+        let encoding = &asked.data.encoding;
+        let mut items =
+            Items { ids: Vec::new(), inputs: Array2::zeros((0, encoding.layout().width())), cells: Vec::new() };
+        let wanted = if ids.is_empty() { n } else { ids.len() };
+        // A reader is told that it may stop by an error, which is not one.
+        let mut enough = false;
+        let end = read::stream(from, &asked.data.schema, &options, &mut |chunk| {
+            let is_wanted = |row: &usize| {
+                !matches!(chunk.status[*row], Status::Unreadable(_))
+                    && (ids.is_empty() || ids.contains(&chunk.ids[*row]))
+            };
+            let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_wanted).take(wanted - items.ids.len()).collect();
+            items.ids.extend(rows.iter().map(|&row| chunk.ids[row].clone()));
+            items.inputs.append(Axis(0), encoding.encode(&chunk.inputs, &rows).view()).expect("rows of one width");
+            items.cells.extend(rows.iter().map(|&row| cells_of(&chunk.inputs, row)));
+            enough = items.ids.len() == wanted;
+            if enough { Err(Error::usage("", "")) } else { Ok(()) }
+        });
+        if !enough {
+            end?;
+        }
+        if let Some(missing) = ids.iter().find(|id| !items.ids.contains(id)) {
+            return Err(Error::data(
+                from,
+                format!("holds no readable item `{missing}`"),
+                "ids are as `predict` shows them",
+            ));
+        }
+        if items.ids.is_empty() {
+            return Err(Error::data(from, "holds no readable item", "`halfmoon predict` says why, item by item"));
+        }
+        Ok(items)
+    }
+}
+
+/// The cells of a row; none of a picture.
+fn cells_of(inputs: &Inputs, row: usize) -> Vec<Option<Cell>> {
+    match inputs {
+        Inputs::Table(table) => {
+            let cell = |cells: &Cells| match cells {
+                Cells::Numeric(cells) => cells[row].map(Cell::Number),
+                Cells::YesNo(cells) => cells[row].map(Cell::YesNo),
+                Cells::Category(cells) => cells[row].map(Cell::Category),
+            };
+            table.columns.iter().map(cell).collect()
+        }
+        Inputs::Floats(numbers) => numbers.row(row).iter().map(|&number| Some(Cell::Number(number))).collect(),
+        Inputs::Bytes(_) | Inputs::Words(_) => Vec::new(),
+    }
+}
+
+/// The likeliest class of each of these encoded inputs.
+pub(super) fn likeliest(asked: &Asked, inputs: &Array2<f32>) -> Vec<Class> {
+    let probs = probs(&asked.predictor.log_probs(inputs.view()));
+    probs.rows().into_iter().map(|row| predicted(row)).collect()
+}
+
 /// A code as JSON.
 pub(super) fn code(codes: &Array2<f32>, row: usize) -> Value {
     json!(codes.row(row).to_vec())
@@ -236,9 +275,4 @@ pub(super) fn able(is_able: impl Fn(Makes) -> bool) -> String {
 
 fn number(class: usize) -> Class {
     Class(u16::try_from(class).expect("a class is a u16"))
-}
-
-/// The names of the models that fill in what is missing.
-pub(super) fn completing() -> String {
-    able(|makes| makes != Makes::Nothing)
 }
