@@ -1,5 +1,6 @@
 //! What can be typed. How it is meant is in `commands/`.
 
+mod active;
 mod project;
 
 use std::num::NonZeroUsize;
@@ -11,6 +12,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, value_parser};
 use halfmoon_pool::outlier::OUTLIER_SCORES;
 use halfmoon_query::RULES;
 
+pub(crate) use active::Simulate;
 pub(crate) use project::{Export, Import, Init, Status};
 
 /// Train a classifier from a few labelled examples and a pile of unlabelled ones.
@@ -68,6 +70,10 @@ pub(crate) enum Command {
     Export(Export),
     /// Choose which unlabelled items to label next, and say why
     Query(Query),
+    /// Play active learning through on labelled DATA: what each rule would have been worth, beside asking at random
+    ///
+    /// The labels are hidden and given one by one to whatever a rule asks about. Rules share their initial labels and the held-out items.
+    Simulate(Box<Simulate>),
     /// Download a public data set, checked; without SET, list them
     Get(Get),
     /// List the models
@@ -392,6 +398,9 @@ pub(crate) struct Query {
     /// Further runs on the same data, such as with other seeds: the draws that `bald` and its like need
     #[arg(long, value_name = "RUN,…", value_delimiter = ',')]
     pub(crate) committee: Vec<PathBuf>,
+    /// Draws of the network itself that such rules get, from a run whose model has dropout and without a committee
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) draws: usize,
     /// Also say why, in a column `reason`
     #[arg(long)]
     pub(crate) explain: bool,

@@ -20,6 +20,7 @@ mod reconstruct;
 mod report;
 mod robust;
 mod sample;
+mod simulate;
 mod status;
 mod train;
 
@@ -52,6 +53,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Query(args) => query::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Models => lists::models(),
         Command::Formats => lists::formats(),

@@ -76,7 +76,7 @@ fn hash_of_file(path: &Path) -> Option<Content> {
 }
 
 /// A hash of each row: of its numbers for pixels and arrays, of its columns' names and values for tables.
-fn contents(dataset: &Dataset) -> Vec<Content> {
+pub fn contents(dataset: &Dataset) -> Vec<Content> {
     fn rows<T: Copy, const N: usize>(rows: impl Iterator<Item = Vec<T>>, bytes: fn(T) -> [u8; N]) -> Vec<Content> {
         rows.map(|row| Content::of(row.into_iter().map(bytes).collect::<Vec<_>>().as_flattened())).collect()
     }

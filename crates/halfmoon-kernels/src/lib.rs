@@ -24,4 +24,4 @@ mod testing;
 pub use activation::{Activation, LEAK};
 pub use clock::cpu_seconds;
 pub use memory::keep_freed_memory;
-pub use parallel::in_pool;
+pub use parallel::{in_pool, in_pool_of};

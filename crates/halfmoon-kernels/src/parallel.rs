@@ -11,6 +11,15 @@ pub fn in_pool<R: Send>(run: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| run())
 }
 
+/// The same on a pool of its own with so many threads, for work that goes on beside other work.
+pub fn in_pool_of<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool.install(run),
+        // No thread can be had: the one that asks does it.
+        Err(_) => run(),
+    }
+}
+
 /// Below this many numbers waking another thread costs more than it saves.
 pub(crate) const SMALL: usize = 1 << 14;
 

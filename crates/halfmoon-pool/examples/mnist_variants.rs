@@ -1,8 +1,9 @@
-//! Variants of MNIST that the figures on biased labels and on outliers are of, as arrays that `halfmoon` reads.
+//! Variants of MNIST that the figures on biased labels, on outliers and on repeated items are of, as arrays that `halfmoon` reads.
 //!
 //! ```text
 //! cargo run --release -p halfmoon-pool --example mnist_variants -- MNIST slanted 100 SEED FOLDER
 //! cargo run --release -p halfmoon-pool --example mnist_variants -- MNIST strange FOLDER
+//! cargo run --release -p halfmoon-pool --example mnist_variants -- MNIST repeated TIMES FOLDER
 //! ```
 //!
 //! `slanted`: labels that are no fair sample. Of each class, only pictures from the tenth that leans furthest to the right may keep
@@ -10,13 +11,16 @@
 //!
 //! `strange`: the test pictures turned by a quarter, and with their pixels in an order that is the same for all; and as many
 //! pictures of uniform noise.
+//!
+//! `repeated`: every training picture several times over, each time with noise of a standard deviation of 0.1 on its pixels, as in the
+//! experiments on BatchBALD (Kirsch, van Amersfoort, Gal 2019). A rule that judges items one by one asks about the same one again.
 
 #![allow(clippy::unwrap_used, reason = "an example: a panic says where")]
 
 use std::fs;
 use std::path::Path;
 
-use halfmoon_pool::dataset::{Dataset, Inputs};
+use halfmoon_pool::dataset::{Class, Dataset, Inputs};
 use halfmoon_pool::read::{Options, read};
 use ndarray::{Array2, ArrayView2};
 use rand::seq::SliceRandom;
@@ -32,9 +36,11 @@ fn main() {
             slanted(mnist, labels.parse().unwrap(), seed.parse().unwrap(), Path::new(folder));
         }
         [mnist, "strange", folder] => strange(mnist, Path::new(folder)),
+        [mnist, "repeated", times, folder] => repeated(mnist, times.parse().unwrap(), Path::new(folder)),
         _ => {
             eprintln!(
-                "usage: mnist_variants MNIST slanted LABELS SEED FOLDER\n       mnist_variants MNIST strange FOLDER"
+                "usage: mnist_variants MNIST slanted LABELS SEED FOLDER\n       mnist_variants MNIST strange FOLDER\n       \
+                 mnist_variants MNIST repeated TIMES FOLDER"
             );
             std::process::exit(2);
         }
@@ -44,15 +50,35 @@ fn main() {
 fn slanted(mnist: &str, labels: usize, seed: u64, folder: &Path) {
     let mut source = read(Path::new(mnist), &Options::default()).unwrap();
     keep_slanted(&mut source.train, labels, seed);
-    for (split, items) in [("train", &source.train), ("test", &source.test.unwrap())] {
-        let classes: Vec<u8> = items
-            .labels
-            .iter()
-            .flat_map(|label| label.map_or(-1, |class| i8::try_from(class.index()).unwrap()).to_le_bytes())
-            .collect();
-        write_pictures(folder, &format!("x_{split}"), pixels(items));
-        write(folder, &format!("y_{split}"), "|i1", &format!("({},)", items.len()), &classes);
-    }
+    write_items(folder, "train", pixels(&source.train), &source.train);
+    let test = source.test.unwrap();
+    write_items(folder, "test", pixels(&test), &test);
+}
+
+fn repeated(mnist: &str, times: usize, folder: &Path) {
+    let source = read(Path::new(mnist), &Options::default()).unwrap();
+    let n = source.train.len();
+    let train = source.train.select(&(0..n * times).map(|row| row % n).collect::<Vec<_>>());
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let noisy = pixels(&train).mapv(|grey| {
+        // Box and Muller.
+        let (u, v) = (1.0 - rng.random::<f32>(), rng.random::<f32>());
+        let drawn = (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0 to 255")]
+        let grey = (f32::from(grey) + 25.5 * drawn).round().clamp(0.0, 255.0) as u8;
+        grey
+    });
+    write_items(folder, "train", &noisy, &train);
+    let test = source.test.unwrap();
+    write_items(folder, "test", pixels(&test), &test);
+}
+
+/// `x_SPLIT.npy`, and `y_SPLIT.npy` with −1 where there is no label.
+fn write_items(folder: &Path, split: &str, pictures: &Array2<u8>, items: &Dataset) {
+    let class = |label: &Option<Class>| label.map_or(-1, |class| i8::try_from(class.index()).unwrap());
+    let classes: Vec<u8> = items.labels.iter().flat_map(|label| class(label).to_le_bytes()).collect();
+    write_pictures(folder, &format!("x_{split}"), pictures);
+    write(folder, &format!("y_{split}"), "|i1", &format!("({},)", items.len()), &classes);
 }
 
 fn strange(mnist: &str, folder: &Path) {

@@ -32,6 +32,20 @@ pub trait Predictor: Send {
         self.scores(inputs).codes
     }
 
+    /// log p(y | x, θ) by draws θ of the network itself, such as what dropout leaves of it: `[item, draw, class]`. A draw is the same network for every
+    /// item, and for every call with the same seed. `None` for a model that is one network.
+    fn networks(&self, inputs: ArrayView2<f32>, draws: usize, seed: u64) -> Option<Array3<f32>> {
+        let _ = (inputs, draws, seed);
+        None
+    }
+
+    /// S(z): how probably a sampler that was trained with the model takes each item for a labelled one. `[item, 1]`, or `[item, class]` where z is that of
+    /// the item under each class. `None` for a model without one.
+    fn labelled_probs(&self, inputs: ArrayView2<f32>) -> Option<Array2<f32>> {
+        let _ = inputs;
+        None
+    }
+
     /// A lower bound on log p(x), `[item]` in nats, that more importance samples make tighter. `None` for a model that
     /// has no such bound.
     fn importance_bound(&self, inputs: ArrayView2<f32>, samples: usize) -> Option<Array1<f32>> {

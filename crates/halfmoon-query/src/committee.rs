@@ -89,6 +89,10 @@ impl Predictor for Ensemble {
     fn codes(&self, inputs: ArrayView2<f32>) -> Option<Array2<f32>> {
         self.members.first()?.codes(inputs)
     }
+
+    fn labelled_probs(&self, inputs: ArrayView2<f32>) -> Option<Array2<f32>> {
+        self.members.first()?.labelled_probs(inputs)
+    }
 }
 
 /// What several models say of the same items, as scores of one: the draws of all. Densities and energies are means, since their

@@ -26,6 +26,7 @@ mod places;
 mod pointwise;
 mod pool;
 mod rule;
+mod said;
 mod sampler;
 pub mod stream;
 #[cfg(test)]
@@ -35,3 +36,4 @@ pub use committee::{Ensemble, together};
 pub use picks::Picks;
 pub use pool::{Labelled, Need, Pool, keys_of_ids, keys_of_rows};
 pub use rule::{Ask, Judge, Pick, Query, RULES, Rule, rule};
+pub use said::Said;

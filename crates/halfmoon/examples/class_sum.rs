@@ -39,6 +39,7 @@ fn main() {
         x: rows(labelled.clone()),
         y: std::sync::Arc::clone(&y),
         u: rows((0..ROWS).map(|row| (step * ROWS + row) % digits.len()).collect()),
+        open: [].into(),
         counts: Counts { labelled: LABELLED, unlabelled: digits.len() },
         moment: Moment::default(),
     };

@@ -233,6 +233,7 @@ fn steps_of<M: Model + 'static>(model: M, labelled: usize, unlabelled: usize, de
         x: uniform([labelled, PIXELS], device),
         y: classes(labelled),
         u: uniform([unlabelled, PIXELS], device),
+        open: [].into(),
         counts: Counts { labelled, unlabelled },
         moment: Moment::default(),
     };
@@ -269,7 +270,7 @@ fn wrn_jem(recipe: Recipe, device: &Device) -> Workload {
     let model = config.init(&layout, CLASSES, &mut Noise::new(1, 0, device));
     let rows = || uniform([64, image.len()], device);
     let counts = Counts { labelled: 64, unlabelled: 64 };
-    let batch = Batch { x: rows(), y: classes(64), u: rows(), counts, moment: Moment::default() };
+    let batch = Batch { x: rows(), y: classes(64), u: rows(), open: [].into(), counts, moment: Moment::default() };
     steps_on(model, batch, device)
 }
 

@@ -52,6 +52,11 @@ impl<'a> Batches<'a> {
             x: self.tensor(&labelled, noise),
             y: y.collect(),
             u: self.tensor(&all, noise),
+            open: (0..)
+                .zip(&all)
+                .filter(|(_, item)| self.dataset.labels[**item].is_none())
+                .map(|(row, _)| row)
+                .collect(),
             counts: Counts { labelled: self.labelled.items.len(), unlabelled: self.all.items.len() },
             moment: Moment { stage: self.stage, step, setbacks },
         }

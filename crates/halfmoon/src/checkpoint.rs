@@ -95,6 +95,12 @@ impl Checkpoint {
         self
     }
 
+    /// The same as the beginning of another training, which has its parameters and moments and none of its steps.
+    #[must_use]
+    pub fn as_a_start(self) -> Checkpoint {
+        Checkpoint { step: 0, best: None, health: Health::default(), earlier: Vec::new(), ..self }
+    }
+
     /// The shape of a parameter.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.parameters.get(name)?.shape)

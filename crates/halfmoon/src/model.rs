@@ -23,6 +23,8 @@ pub struct Batch {
     pub y: Index,
     /// Inputs whose labels, if any, are not looked at: `[m, d]`.
     pub u: Tensor<2>,
+    /// Which rows of `u` have no label: for what tells labelled from unlabelled ones, and for nothing else.
+    pub open: Index,
     /// Size of the training set.
     pub counts: Counts,
     /// How far the training is.
@@ -86,6 +88,20 @@ pub trait Classifier: Model {
     fn draws(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<3> {
         let _ = noise;
         self.classify(x).unsqueeze_dim(1)
+    }
+
+    /// Logits by draws of the network itself, such as what dropout leaves of it, each draw the same one for every row: `[n, draws, c]`. They say how
+    /// much the answer depends on what was not learned well. `None` for a model that is one network.
+    fn networks(&self, x: &Tensor<2>, draws: usize, noise: &mut Noise) -> Option<Tensor<3>> {
+        let _ = (x, draws, noise);
+        None
+    }
+
+    /// Logits of S(z), how probably a row is one that has a label, by a sampler that was trained to tell: `[n, 1]`, or `[n, c]` where z is that of the
+    /// row under each class. `None` for a model without a sampler.
+    fn sampler(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        let _ = x;
+        None
     }
 
     /// What the answer is made from, the last hidden layer or a code, without noise: `[n, h]`. `None` where there is

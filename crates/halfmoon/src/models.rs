@@ -14,6 +14,7 @@ macro_rules! registry {
 }
 
 mod adgm;
+mod aral;
 mod auxiliary;
 mod base;
 mod batch_norm;
@@ -36,11 +37,13 @@ mod sdgm;
 mod self_training;
 mod supervised;
 mod tsvm;
+mod vaal;
 mod vae;
 mod vat;
 mod weights;
 
 pub use adgm::AdgmConfig;
+pub use aral::{Ablation, Aral, AralConfig, feature_distance, real_or_generated};
 pub use auxiliary::{Auxiliary, AuxiliaryConfig, Draws, Inference, Structure};
 pub use batch_norm::{Moments, Path};
 pub use cae::{Cae, CaeConfig};
@@ -58,6 +61,7 @@ pub use ng_ebm::{NgEbm, NgEbmConfig};
 pub use sdgm::SdgmConfig;
 pub use self_training::{Rule, SelfTraining};
 pub use supervised::{Net, Supervised, SupervisedConfig};
+pub use vaal::{Vaal, VaalConfig};
 pub use vae::Vae;
 pub use vat::{Vat, VatConfig, steepest};
 pub use weights::{Instead, Preset, Weights};
@@ -68,7 +72,7 @@ use crate::fit::{Entry, entry, learner};
 use crate::model::ModelConfig;
 
 registry! {
-    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, GcVaeConfig, JemConfig, GcJemConfig, LsdConfig, NgEbmConfig, VatConfig, LadderConfig, CaeConfig, MtcConfig;
+    optimised: M2Config, SupervisedConfig, M1M2Config, AdgmConfig, SdgmConfig, GcVaeConfig, JemConfig, GcJemConfig, LsdConfig, NgEbmConfig, VaalConfig, AralConfig, VatConfig, LadderConfig, CaeConfig, MtcConfig;
     others: M1Config, GcHead, SelfTraining, LabelPropagation, LabelSpreading, Tsvm
 }
 

@@ -208,25 +208,43 @@ impl Trunk {
 
     /// → `[p, last hidden width]`, a row a pair.
     pub fn forward(&self, pairs: &Pairs, inputs: &[Given]) -> Tensor<2> {
-        self.layers(|activation| self.first.forward(activation, pairs, inputs))
+        self.rest(self.layer(0, |activation| self.first.forward(activation, pairs, inputs)), |h| h)
     }
 
     /// The same for a network that is given one vector: `[n, width]` → `[n, last hidden width]`.
     pub fn of(&self, x: &Tensor<2>) -> Tensor<2> {
-        let [weight] = &self.first.weights[..] else { panic!("this network is given more than one vector") };
-        self.layers(|activation| linear(x.clone(), weight.val(), Some(self.first.bias.val()), activation))
+        self.rest(self.first_of(x), |h| h)
     }
 
-    /// `first` is the first layer with the activation that it is told.
-    fn layers(&self, first: impl Fn(Activation) -> Tensor<2>) -> Tensor<2> {
-        if self.norms.is_empty() {
-            return self.hidden.iter().fold(first(self.activation), |h, layer| layer.then(self.activation, h));
-        }
-        let mut norms = self.norms.iter();
-        let mut normalised = |t| norms.next().expect("one a layer").then(self.activation, t);
-        let h = normalised(first(Activation::Identity));
-        self.hidden.iter().fold(h, |h, layer| normalised(layer.forward(h)))
+    /// The first hidden layer of a network that is given one vector: `[n, width]` → `[n, first hidden width]`.
+    fn first_of(&self, x: &Tensor<2>) -> Tensor<2> {
+        let [weight] = &self.first.weights[..] else { panic!("this network is given more than one vector") };
+        self.layer(0, |activation| linear(x.clone(), weight.val(), Some(self.first.bias.val()), activation))
     }
+
+    /// The last hidden layer from the first; `then` is what becomes of each layer's values.
+    fn rest(&self, first: Tensor<2>, mut then: impl FnMut(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+        self.hidden
+            .iter()
+            .zip(1..)
+            .fold(then(first), |h, (layer, at)| then(self.layer(at, |activation| layer.then(activation, h.clone()))))
+    }
+
+    /// A hidden layer's values, normalised where they are, from those that come out under the activation that is told.
+    fn layer(&self, at: usize, values: impl FnOnce(Activation) -> Tensor<2>) -> Tensor<2> {
+        match self.norms.get(at) {
+            None => values(self.activation),
+            Some(norm) => norm.then(self.activation, values(Activation::Identity)),
+        }
+    }
+}
+
+/// What dropout multiplies hidden values `[n, width]` by: 0 with the probability `rate`, or else 1 / (1 − rate).
+///
+/// Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov. *Dropout: A Simple Way to Prevent Neural Networks from Overfitting*. JMLR 2014.
+pub fn dropout_mask(rate: f64, shape: [usize; 2], noise: &mut Noise) -> Tensor<2> {
+    // Without comparing, so that it has the precision of the noise.
+    ((noise.uniform(shape) - rate).sign() + 1.0) * (0.5 / (1.0 - rate))
 }
 
 /// A Gaussian given other things: one trunk, two heads.
@@ -316,12 +334,27 @@ impl CategoricalNet {
 
     /// The distribution of each row, for a network that is given one vector `[n, d]`.
     pub fn of(&self, x: &Tensor<2>) -> Categorical {
-        Categorical { logits: self.logits.forward(self.codes(x)) }
+        self.from_codes(self.codes(x))
     }
 
     /// The last hidden layer of each row: `[n, h]`.
     pub fn codes(&self, x: &Tensor<2>) -> Tensor<2> {
         self.trunk.of(x)
+    }
+
+    /// The first hidden layer of each row: `[n, first width]`.
+    pub fn first(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.trunk.first_of(x)
+    }
+
+    /// The last hidden layer from the first; `then` is what becomes of each layer's values: `[n, h]`.
+    pub fn codes_from_first(&self, first: Tensor<2>, then: impl FnMut(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+        self.trunk.rest(first, then)
+    }
+
+    /// The distribution of each row from its last hidden layer `[n, h]`.
+    pub fn from_codes(&self, codes: Tensor<2>) -> Categorical {
+        Categorical { logits: self.logits.forward(codes) }
     }
 }
 

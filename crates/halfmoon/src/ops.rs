@@ -34,7 +34,7 @@ use burn::tensor::{Device, Int, Tensor};
 pub use activate::activate;
 pub use adam::Adam;
 pub use conv2d::{ConvOptions, conv2d};
-pub use halfmoon_kernels::{Activation, cpu_seconds, in_pool, keep_freed_memory};
+pub use halfmoon_kernels::{Activation, cpu_seconds, in_pool, in_pool_of, keep_freed_memory};
 pub use join::join;
 pub use layer_norm::layer_norm;
 pub use likelihood::bernoulli_log_prob;

@@ -1,6 +1,6 @@
 //! A trained model as a [`Predictor`].
 
-use burn::tensor::activation::log_softmax;
+use burn::tensor::activation::{log_softmax, sigmoid};
 use burn::tensor::{Device, Tensor};
 use halfmoon_pool::Class;
 use halfmoon_pool::scores::{ChainGenerator, Completer, Generator, Predictor, Scores, probs};
@@ -59,6 +59,24 @@ impl<M: Classifier> Predictor for Trained<M> {
         let parts = parts?;
         let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
         concatenate(Axis(0), &views).ok()
+    }
+
+    fn networks(&self, inputs: ArrayView2<f32>, draws: usize, seed: u64) -> Option<Array3<f32>> {
+        let of = |part: ArrayView2<f32>| {
+            // The same noise for every part of the rows: a draw is the same network for all of them.
+            let mut noise = Noise::new(seed, 0, &self.device);
+            self.model.networks(&on_device(&part, &self.device), draws, &mut noise).map(normalised)
+        };
+        let parts: Option<Vec<_>> = inputs.axis_chunks_iter(Axis(0), ROWS).map(of).collect();
+        let parts = parts?;
+        let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+        concatenate(Axis(0), &views).ok()
+    }
+
+    fn labelled_probs(&self, inputs: ArrayView2<f32>) -> Option<Array2<f32>> {
+        let of = |part: ArrayView2<f32>| Some(array(sigmoid(self.model.sampler(&on_device(&part, &self.device))?)));
+        let parts: Option<Vec<_>> = inputs.axis_chunks_iter(Axis(0), ROWS).map(of).collect();
+        Some(stacked(&parts?))
     }
 
     fn importance_bound(&self, inputs: ArrayView2<f32>, samples: usize) -> Option<Array1<f32>> {

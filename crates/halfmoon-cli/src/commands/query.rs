@@ -31,13 +31,14 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
         return Err(Error::data(args.pool.as_path(), "holds no candidate", hint).into());
     }
     let keys = keys_of_ids(&Ids::Names(candidates.ids.clone()));
-    let labelled_scores = labelled.as_ref().map(|rows| predictor.scores(rows.view()));
+    let of_labelled = labelled.as_ref().map(|rows| rule.asks(predictor, rows.view(), args.draws, args.seed));
     let pool = Pool {
         inputs: candidates.inputs.as_ref().map(|inputs| inputs.view()),
-        labelled: labelled_scores
+        labelled: of_labelled
             .as_ref()
             .zip(labelled.as_ref())
-            .map(|(scores, rows)| Labelled { scores, inputs: Some(rows.view()) }),
+            .map(|(said, rows)| Labelled { scores: &said.scores, inputs: Some(rows.view()) }),
+        labelled_probs: candidates.labelled_probs.as_ref().map(|probs| probs.view()),
         class_names: &asked.data.schema.classes,
         ..Pool::new(&candidates.scores, &keys)
     };
@@ -117,6 +118,8 @@ fn labelled(args: &Query, asked: &Asked) -> Option<Array2<f32>> {
 struct Candidates {
     ids: Vec<String>,
     scores: Scores,
+    /// What a sampler says of them, where the rule asks one.
+    labelled_probs: Option<Array2<f32>>,
     /// Encoded, where a rule or the search for copies needs them.
     inputs: Option<Array2<f32>>,
     unreadable: usize,
@@ -132,11 +135,9 @@ impl Candidates {
         labelled: Option<&Array2<f32>>,
     ) -> Result<Candidates, Error> {
         let known: HashSet<u64> = labelled.into_iter().flat_map(|rows| keys_of_rows(rows.view())).collect();
-        let needs = |need: Need| rule.needs.contains(&need);
-        let wants_codes = needs(Need::Codes) || needs(Need::Places);
-        let wants_density = needs(Need::Density);
-        let mut found = (Vec::new(), Vec::new(), Vec::new(), 0, 0);
-        let (ids, parts, inputs, unreadable, copies) = &mut found;
+        let wants_places = rule.needs.contains(&Need::Places);
+        let mut found = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0, 0);
+        let (ids, parts, sampled, inputs, unreadable, copies) = &mut found;
         let options = super::options(asked, &args.reading)?;
         read::stream(&args.pool, &asked.data.schema, &options, &mut |chunk| {
             let is_readable = |row: &usize| !matches!(chunk.status[*row], Status::Unreadable(_));
@@ -151,30 +152,26 @@ impl Candidates {
             }
             let encoded = encoded.select(Axis(0), &kept);
             ids.extend(kept.iter().map(|&row| chunk.ids[rows[row]].clone()));
-            let mut scores = if wants_codes || wants_density {
-                predictor.scores(encoded.view())
-            } else {
-                let log_probs = predictor.log_probs(encoded.view());
-                Scores { log_probs, log_density: None, energy: None, codes: None }
-            };
-            if !wants_codes {
-                scores.codes = None;
-            }
-            if wants_codes && scores.codes.is_none() {
+            let said = rule.asks(predictor, encoded.view(), args.draws, args.seed);
+            if wants_places && said.scores.codes.is_none() {
                 inputs.push(encoded);
             }
-            parts.push(scores);
+            parts.push(said.scores);
+            sampled.extend(said.labelled_probs);
             Ok(())
         })?;
-        let (ids, parts, inputs, unreadable, copies) = found;
+        let (ids, parts, sampled, inputs, unreadable, copies) = found;
         let scores = if parts.is_empty() {
             predictor.scores(Array2::zeros((0, asked.data.encoding.layout().width())).view())
         } else {
             join(&parts)
         };
-        let views: Vec<_> = inputs.iter().map(|rows: &Array2<f32>| rows.view()).collect();
-        let inputs = (!views.is_empty()).then(|| concatenate(Axis(0), &views).expect("rows of one width"));
-        Ok(Candidates { ids, scores, inputs, unreadable, copies })
+        let stacked = |parts: &[Array2<f32>]| {
+            let views: Vec<_> = parts.iter().map(|rows| rows.view()).collect();
+            (!views.is_empty()).then(|| concatenate(Axis(0), &views).expect("rows of one width"))
+        };
+        let (labelled_probs, inputs) = (stacked(&sampled), stacked(&inputs));
+        Ok(Candidates { ids, scores, labelled_probs, inputs, unreadable, copies })
     }
 
     /// What did not become a candidate, or no pick.

@@ -393,7 +393,7 @@ impl Model for Auxiliary {
     type Memory = ();
 
     fn loss(&self, batch: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
-        let Batch { x, y, u, counts, moment } = batch;
+        let Batch { x, y, u, counts, moment, .. } = batch;
         let weights = self.config.instead().of(self.config.preset.weights(*counts));
         let samples = self.config.n_mc;
         let rows = Tensor::cat(vec![x.clone(), u.clone()], 0);

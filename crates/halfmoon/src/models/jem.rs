@@ -248,7 +248,7 @@ impl ModelConfig for JemConfig {
             activation: self.activation,
             channels: self.channels.clone(),
             wide: self.wide,
-            augment: Augment::None,
+            ..SupervisedConfig::default()
         };
         let buffer = ReplayBuffer::new(self.buffer, layout.width(), self.of_classes, classes, noise);
         Jem {

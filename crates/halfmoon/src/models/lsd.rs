@@ -20,7 +20,6 @@ use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
 use super::supervised::{Net, Supervised, SupervisedConfig};
-use crate::augment::Augment;
 use crate::dist::Categorical;
 use crate::energy::{Langevin, Of, input_gradient, log_density, seen, unseen};
 use crate::loss::Loss;
@@ -119,7 +118,7 @@ impl ModelConfig for LsdConfig {
             activation: self.activation,
             channels: self.channels.clone(),
             wide: self.wide,
-            augment: Augment::None,
+            ..SupervisedConfig::default()
         };
         let hidden = Hidden { widths: &self.hidden, activation: self.activation, norm: Norm::None };
         let width = layout.width();

@@ -189,9 +189,13 @@ impl Model for M1M2 {
         if batch.moment.stage == 0 {
             return self.m1.loss(batch, &mut (), noise);
         }
-        let Batch { x, y, u, counts, moment } = batch;
+        let Batch { x, y, u, .. } = batch;
         let (x, u) = (self.q_z1(x).rsample(noise), self.q_z1(u).rsample(noise));
-        self.m2.loss(&Batch { x, y: y.clone(), u, counts: *counts, moment: *moment }, &mut (), noise)
+        self.m2.loss(
+            &Batch { x, y: y.clone(), u, open: batch.open.clone(), counts: batch.counts, moment: batch.moment },
+            &mut (),
+            noise,
+        )
     }
 }
 

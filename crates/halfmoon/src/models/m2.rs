@@ -147,7 +147,7 @@ impl Model for M2 {
     type Memory = ();
 
     fn loss(&self, batch: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
-        let Batch { x, y, u, counts, moment } = batch;
+        let Batch { x, y, u, counts, moment, .. } = batch;
         let weights = self.config.instead().of(self.config.preset.weights(*counts));
         let kl_weight = moment.warm_up(self.config.warm_up);
         let ([n, _], [m, _]) = (x.dims(), u.dims());

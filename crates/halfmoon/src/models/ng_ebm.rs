@@ -109,7 +109,7 @@ impl ModelConfig for NgEbmConfig {
             activation: self.activation,
             channels: self.channels.clone(),
             wide: self.wide,
-            augment: Augment::None,
+            ..SupervisedConfig::default()
         };
         NgEbm { network: network.init(layout, classes, noise), layout: layout.clone(), config: self.clone() }
     }

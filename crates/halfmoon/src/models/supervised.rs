@@ -16,7 +16,7 @@ use crate::augment::Augment;
 use crate::dist::Categorical;
 use crate::loss::Loss;
 use crate::model::{Batch, Classifier, Model, ModelConfig};
-use crate::nets::{Activation, CategoricalNet, ConvNet, Hidden, Norm, WideResNet, WideResNetConfig};
+use crate::nets::{Activation, CategoricalNet, ConvNet, Hidden, Norm, WideResNet, WideResNetConfig, dropout_mask};
 use crate::noise::Noise;
 use crate::train::{Decay, Plan};
 
@@ -36,6 +36,9 @@ pub struct SupervisedConfig {
     pub wide: WideResNetConfig,
     /// How the pictures of a step are changed. Not at all, as in the papers' baselines.
     pub augment: Augment,
+    /// How probably a value of a hidden layer is left out of a step: of each layer of `mlp`, of the last one of the others. 0, as in Kingma et al.
+    /// (2014); 0.5 is usual where draws of the network are wanted, as `bald` does (Gal, Islam, Ghahramani 2017).
+    pub dropout: f64,
 }
 
 /// Kind of network.
@@ -71,6 +74,7 @@ impl Default for SupervisedConfig {
             channels: vec![16, 32],
             wide: WideResNetConfig::default(),
             augment: Augment::None,
+            dropout: 0.0,
         }
     }
 }
@@ -96,13 +100,15 @@ impl ModelConfig for SupervisedConfig {
     fn check(&self, layout: &Layout) -> Result<(), String> {
         self.net.check(&self.hidden, &self.channels, layout)?;
         self.wide.check()?;
+        check_dropout(self.dropout)?;
         self.augment.check(layout)
     }
 
     fn init(&self, layout: &Layout, classes: usize, noise: &mut Noise) -> Supervised {
         let hidden = Hidden { widths: &self.hidden, activation: self.activation, norm: Norm::None };
         let shape = || layout.image.expect("`check` refuses this without pictures");
-        let none = Supervised { mlp: None, conv: None, wide: None, shape: layout.image, augment: self.augment };
+        let (augment, dropout) = (self.augment, self.dropout);
+        let none = Supervised { mlp: None, conv: None, wide: None, shape: layout.image, augment, dropout };
         match self.net {
             Net::Mlp => {
                 Supervised { mlp: Some(CategoricalNet::new(&[layout.width()], &hidden, classes, noise)), ..none }
@@ -127,14 +133,69 @@ pub struct Supervised {
     shape: Option<ImageShape>,
     #[module(skip)]
     augment: Augment,
+    #[module(skip)]
+    dropout: f64,
+}
+
+/// Says what is wrong with a rate of dropout.
+pub(super) fn check_dropout(rate: f64) -> Result<(), String> {
+    if (0.0..1.0).contains(&rate) { Ok(()) } else { Err("`dropout` must be 0 or more and less than 1".into()) }
+}
+
+impl Supervised {
+    /// As much of the network as dropout does not touch: the first hidden layer of `mlp`, the last one of the others, `[n, width]`.
+    fn untouched(&self, x: &Tensor<2>) -> Tensor<2> {
+        match (&self.mlp, &self.conv, &self.wide) {
+            (Some(mlp), ..) => mlp.first(x),
+            (_, Some(conv), _) => conv.codes(x),
+            (.., Some(wide)) => wide.codes(x.clone()),
+            (None, None, None) => unreachable!("`init` makes one of the three"),
+        }
+    }
+
+    /// The last hidden layer from there, each layer's values with a mask of their own; a mask of one row is for all rows.
+    fn thinned(&self, untouched: Tensor<2>, rows: usize, noise: &mut Noise) -> Tensor<2> {
+        let mut then = |h: Tensor<2>| {
+            let mask = dropout_mask(self.dropout, [rows, h.dims()[1]], noise);
+            h * mask
+        };
+        match &self.mlp {
+            Some(mlp) => mlp.codes_from_first(untouched, then),
+            None => then(untouched),
+        }
+    }
+
+    /// Logits from the last hidden layer: `[n, h]` → `[n, c]`.
+    pub(super) fn from_codes(&self, codes: Tensor<2>) -> Tensor<2> {
+        match (&self.mlp, &self.conv, &self.wide) {
+            (Some(mlp), ..) => mlp.from_codes(codes).logits,
+            (_, Some(conv), _) => conv.from_codes(codes),
+            (.., Some(wide)) => wide.from_codes(codes),
+            (None, None, None) => unreachable!("`init` makes one of the three"),
+        }
+    }
+
+    /// The last hidden layer in a step of training, pictures changed and values left out as the settings say: `[n, h]`.
+    pub(super) fn codes_in_training(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<2> {
+        let changed = self.augment.changed(x, self.shape, noise);
+        let x = changed.as_ref().unwrap_or(x);
+        if self.dropout > 0.0 {
+            return self.thinned(self.untouched(x), x.dims()[0], noise);
+        }
+        self.codes(x).expect("this network has a last hidden layer")
+    }
+
+    /// Logits in a step of training: `[n, c]`.
+    pub(super) fn classify_in_training(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<2> {
+        self.from_codes(self.codes_in_training(x, noise))
+    }
 }
 
 impl Model for Supervised {
     type Memory = ();
 
     fn loss(&self, Batch { x, y, .. }: &Batch, (): &mut (), noise: &mut Noise) -> Loss {
-        let changed = self.augment.changed(x, self.shape, noise);
-        let logits = self.classify(changed.as_ref().unwrap_or(x));
+        let logits = self.classify_in_training(x, noise);
         Loss::default().add("classify", -Categorical { logits }.log_prob(y).mean())
     }
 }
@@ -147,6 +208,15 @@ impl Classifier for Supervised {
             (.., Some(wide)) => wide.forward(x.clone()),
             (None, None, None) => unreachable!("`init` makes one of the three"),
         }
+    }
+
+    fn networks(&self, x: &Tensor<2>, draws: usize, noise: &mut Noise) -> Option<Tensor<3>> {
+        if self.dropout <= 0.0 {
+            return None;
+        }
+        let untouched = self.untouched(x);
+        let mut draw = || self.from_codes(self.thinned(untouched.clone(), 1, noise));
+        Some(Tensor::stack((0..draws).map(|_| draw()).collect(), 1))
     }
 
     fn codes(&self, x: &Tensor<2>) -> Option<Tensor<2>> {

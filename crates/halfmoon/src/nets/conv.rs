@@ -130,6 +130,11 @@ impl ConvNet {
     pub fn codes(&self, x: &Tensor<2>) -> Tensor<2> {
         self.dense.then(self.features.activation, self.features.of(x))
     }
+
+    /// Logits from the dense layer: `[n, dense]` → `[n, classes]`.
+    pub fn from_codes(&self, codes: Tensor<2>) -> Tensor<2> {
+        self.logits.forward(codes)
+    }
 }
 
 /// The way back: a picture from features, each step twice the size (every pixel becomes four) and then a 3×3 convolution.

@@ -89,7 +89,12 @@ impl WideResNet {
 
     /// `[n, height · width · channels]` → logits `[n, classes]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.logits.forward(self.codes(x))
+        self.from_codes(self.codes(x))
+    }
+
+    /// Logits from codes: `[n, 64 · width]` → `[n, classes]`.
+    pub fn from_codes(&self, codes: Tensor<2>) -> Tensor<2> {
+        self.logits.forward(codes)
     }
 
     /// The mean of the last channels over all places, `[n, 64 · width]`.

@@ -53,10 +53,10 @@ impl Kernel for Join {
         }
         kernel::backward(width, self.activation, numbers(&y), &mut d_y, &mut into);
         let d_y = tensor(d_y, [self.results, width]);
-        let gradients = sums
-            .into_iter()
-            .enumerate()
-            .map(|(i, sums)| if self.indices[i].is_some() { tensor(sums, [rows[i], width]) } else { d_y.clone() });
-        gradients.zip(tracked).map(|(gradient, tracked)| tracked.then_some(gradient)).collect()
+        let gradient = |(i, sums): (usize, Vec<f32>)| {
+            let of_rows = || tensor(sums, [rows[i], width]);
+            tracked[i].then(|| if self.indices[i].is_some() { of_rows() } else { d_y.clone() })
+        };
+        sums.into_iter().enumerate().map(gradient).collect()
     }
 }

@@ -69,6 +69,7 @@ fn batch(y: &[u32]) -> Batch {
         x: rows(y.len(), 1),
         y: y.into(),
         u: rows(3, 2),
+        open: [0, 1, 2].into(),
         counts: Counts { labelled: 4, unlabelled: 30 },
         moment: Moment::default(),
     }

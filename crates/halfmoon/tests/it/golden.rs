@@ -134,7 +134,14 @@ fn compare(case: &Case) {
 
     // The loss draws for the labelled rows first, then for the unlabelled ones.
     let noise = [case.eps_l.data.clone(), case.eps_u.data.clone()].concat();
-    let batch = Batch { x, y, u, counts: Counts { labelled: size("n"), unlabelled: r }, moment: Moment::default() };
+    let batch = Batch {
+        x,
+        y,
+        u,
+        open: [].into(),
+        counts: Counts { labelled: size("n"), unlabelled: r },
+        moment: Moment::default(),
+    };
     let mut noise = Noise::recorded(noise, &device()).with_dtype(DType::F64);
     let total = model.loss(&batch, &mut (), &mut noise).total();
     assert_close(numbers(&total)[0], expected.total, 1e-10);

@@ -45,6 +45,9 @@ fn small<C: ModelConfig>() -> C {
         ("auxiliary", "3"),
         // The gradient of a sum that is partly drawn is not that of its value; `branches.rs` looks at it.
         ("sum_over_classes", "exact"),
+        ("dropout", "0"),
+        ("coder", "[6]"),
+        ("sampler", "[6]"),
         ("directions", "2"),
         // In VAT's term what it compares with and where it looks are constants for the gradient, and not for a
         // difference; `vat.rs` holds them fixed.
@@ -81,6 +84,7 @@ fn check<C: ModelConfig>(config: &C, layout: &Layout, stage: usize) {
         x,
         y,
         u,
+        open: [0, 1, 3, 5].into(),
         counts: Counts { labelled: 4, unlabelled: 10 },
         moment: Moment { stage, step: 0, setbacks: 0 },
     };

@@ -57,7 +57,7 @@ fn batch() -> Batch {
     let mut noise = noise(4);
     let (x, u) = (noise.uniform([6, 36]), noise.uniform([8, 36]));
     let counts = Counts { labelled: 6, unlabelled: 8 };
-    Batch { x, y: [0, 1, 2, 0, 1, 2].into(), u, counts, moment: Moment::default() }
+    Batch { x, y: [0, 1, 2, 0, 1, 2].into(), u, open: [].into(), counts, moment: Moment::default() }
 }
 
 #[test]

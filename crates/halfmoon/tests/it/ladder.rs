@@ -113,6 +113,7 @@ fn answers_are_normalised_by_what_the_steps_saw() {
             x: x.clone(),
             y: [0, 1, 2, 0].into(),
             u: u.clone(),
+            open: [].into(),
             counts: Counts { labelled: 4, unlabelled: 30 },
             moment: Moment { stage: 0, step, setbacks: 0 },
         };

@@ -72,7 +72,7 @@ fn the_term_of_ng_ebm_is_the_length_of_the_gradient() {
     let mut noise = noise(5).with_dtype(DType::F64);
     let (x, u) = (noise.normal([2, 5]), noise.normal([7, 5]));
     let counts = Counts { labelled: 2, unlabelled: 7 };
-    let batch = Batch { x, y: [0, 2].into(), u: u.clone(), counts, moment: Moment::default() };
+    let batch = Batch { x, y: [0, 2].into(), u: u.clone(), open: [].into(), counts, moment: Moment::default() };
     let loss = model.loss(&batch, &mut (), &mut noise).values();
     let fixed = model.clone().no_grad();
     let gradient = input_gradient(|x| fixed.classify(x), &u, &Of::Density);

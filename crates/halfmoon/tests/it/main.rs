@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "shown where a test fails")]
 #![allow(clippy::match_same_arms, clippy::approx_constant, reason = "numbers as the reference lists them")]
 
+mod aral;
 mod attack;
 mod auxiliary;
 mod branches;

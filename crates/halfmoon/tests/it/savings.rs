@@ -50,6 +50,7 @@ impl Sizes {
             x,
             y,
             u,
+            open: [].into(),
             counts: Counts { labelled: self.labelled, unlabelled: self.unlabelled },
             moment: Moment::default(),
         }

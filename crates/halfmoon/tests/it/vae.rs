@@ -116,6 +116,7 @@ fn a_linear_autoencoder_learns_the_exact_likelihood() {
             x: x.clone().slice_dim(0, 0..0),
             y: [].into(),
             u: x.clone().slice_dim(0, start..start + 500),
+            open: [].into(),
             counts: Counts { labelled: 0, unlabelled: 4000 },
             moment: Moment::default(),
         };
