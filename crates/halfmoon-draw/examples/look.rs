@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use halfmoon_draw::{Captions, Layout, grid, project, scatter, write_png};
+use halfmoon_draw::{Captions, Contender, Layout, Learning, Reference, grid, learning, project, scatter, write_png};
 use halfmoon_pool::dataset::{Features, ImageShape, Inputs};
 use halfmoon_pool::read::{Options, read};
 use halfmoon_pool::{Class, Error, Result};
@@ -22,7 +22,8 @@ fn main() -> Result<()> {
     };
     std::fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, source))?;
     draw_digits(&data, &folder)?;
-    draw_points(&folder)
+    draw_points(&folder)?;
+    draw_learning(&folder)
 }
 
 fn draw_digits(data: &Path, folder: &Path) -> Result<()> {
@@ -102,15 +103,52 @@ fn draw_points(folder: &Path) -> Result<()> {
     write((scatter(project(codes.view()).points.view(), &labels, &names, &Captions::default())?.image, "classes.png"))
 }
 
+/// Ten contenders with three runs each, as if by chance: some alike, one stopped at its target, one that begins badly.
+fn draw_learning(folder: &Path) -> Result<()> {
+    let mut normal = normal(7);
+    // Accuracy with 20 labels, accuracy at the end, and labels for most of the way.
+    let mut contender = |name: &str, from: f64, to: f64, pace: f64, last: i32| {
+        let mut run = |_| {
+            let shift = 0.5 * f64::from(normal());
+            let mut accuracy = |labels: f64| {
+                let learned = to - (to - from) * (-(labels - 20.0) / pace).exp();
+                (learned + shift + (12.0 / labels.sqrt()).min(2.0) * f64::from(normal())).clamp(0.0, 100.0)
+            };
+            (2..=last).map(|n| 10.0 * f64::from(n)).map(|labels| (labels, accuracy(labels))).collect()
+        };
+        Contender { name: name.into(), is_baseline: name == "random", runs: (0..3).map(&mut run).collect() }
+    };
+    let lines = vec![
+        contender("random", 62.0, 93.0, 130.0, 50),
+        contender("margin", 61.5, 96.4, 90.0, 50),
+        contender("entropy", 62.5, 96.1, 120.0, 50),
+        contender("least_confident", 62.0, 95.9, 110.0, 50),
+        contender("bald", 61.0, 96.6, 85.0, 50),
+        contender("batch_bald", 63.0, 96.9, 75.0, 50),
+        contender("badge", 62.0, 97.1, 70.0, 28),
+        contender("k_center", 60.0, 94.2, 150.0, 50),
+        contender("bait", 62.5, 96.8, 80.0, 50),
+        contender("energy density, weighted by similarity", 48.0, 95.2, 60.0, 50),
+    ];
+    let reference = |name: &str, labels: Option<f64>, accuracy: f64| Reference { name: name.into(), labels, accuracy };
+    let figure = Learning {
+        title: "mnist, m2: accuracy over labels".into(),
+        y: "accuracy in %".into(),
+        x: "number of labels".into(),
+        lines,
+        targets: vec![90.0, 95.0],
+        references: vec![
+            reference("98.2, all 60000 labels", None, 98.2),
+            reference("Somebody et al. 2021: 100 to 90 %", Some(100.0), 90.0),
+        ],
+    };
+    let path = folder.join("learning.svg");
+    std::fs::write(&path, learning(&figure)?).map_err(|source| Error::io(&path, source))
+}
+
 /// Round clouds in eight dimensions, from numbers as if by chance.
 fn clusters(n: usize, classes: u16) -> (Array2<f32>, Vec<Class>) {
-    let mut state = 1_u64;
-    let mut uniform = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1_u64 << 24) as f32
-    };
-    // Twelve uniform numbers less six have variance 1 and a shape that is good enough for the eye.
-    let mut normal = move || (0..12).map(|_| uniform()).sum::<f32>() - 6.0;
+    let mut normal = normal(1);
     let centres = Array2::from_shape_simple_fn((usize::from(classes), 8), || normal() * 3.0);
     let of: Vec<Class> = (0..classes).flat_map(|class| vec![Class(class); n / usize::from(classes)]).collect();
     let mut codes = Array2::zeros((0, 8));
@@ -119,4 +157,13 @@ fn clusters(n: usize, classes: u16) -> (Array2<f32>, Vec<Class>) {
         codes.push_row(code.view()).expect("eight numbers");
     }
     (codes, of)
+}
+
+fn normal(mut state: u64) -> impl FnMut() -> f32 {
+    let mut uniform = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1_u64 << 24) as f32
+    };
+    // Twelve uniform numbers less six have variance 1 and a shape that is good enough for the eye.
+    move || (0..12).map(|_| uniform()).sum::<f32>() - 6.0
 }

@@ -86,6 +86,11 @@ pub(crate) fn width(text: &str, style: Style) -> f32 {
     glyphs(text, style).last().map_or(0.0, |placed| placed.end)
 }
 
+/// How many of its characters are drawn as a box.
+pub(crate) fn lacking(text: &str) -> usize {
+    text.chars().filter(|&character| glyph(character).is_some_and(|id| id.0 == 0)).count()
+}
+
 /// The text, or as much of its beginning as leaves place for the … after it.
 pub(crate) fn shorten(text: &str, style: Style, most: f32) -> String {
     if fits(text, style, most) {
