@@ -390,7 +390,7 @@ fn keep(config: &Config, mut data: Dataset, judge: Judge, progress: &mut dyn Pro
     Ok(Divided { train: data, judge })
 }
 
-fn read_test(config: &Config, data: &Dataset, path: &Path, progress: &mut dyn Progress) -> Result<Dataset> {
+pub(crate) fn read_test(config: &Config, data: &Dataset, path: &Path, progress: &mut dyn Progress) -> Result<Dataset> {
     // The other file's labels are those of the training data.
     let labels_from = config.data.test_labels_from.as_ref().map(PathBuf::from);
     let options = read::Options { labels_from, schema: Some(data.schema.clone()), ..config.options() };
