@@ -14,6 +14,7 @@ mod project;
 mod query;
 mod report;
 mod resume;
+mod review;
 mod ssl;
 mod support;
 mod tables;
