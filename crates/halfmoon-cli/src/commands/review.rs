@@ -111,11 +111,12 @@ impl Most {
         Most { shown: asked.unwrap_or(SHOWN), written: asked.unwrap_or(usize::MAX) }
     }
 
-    /// What is said below a table that does not hold all.
-    fn more(&self, all: usize) -> String {
+    /// What is said below a table that does not hold all of so many of these: ` groups`, or nothing for items.
+    fn more(&self, all: usize, what: &str) -> String {
+        let written = if self.written == usize::MAX { ", -o FILE.csv writes them" } else { "" };
         match all.saturating_sub(self.shown) {
             0 => String::new(),
-            more => format!("… and {} more: -n {all} shows all, -o FILE.csv writes them\n", grouped(more)),
+            more => format!("… and {} more{what}: -n {all} shows all{written}\n", grouped(more)),
         }
     }
 }

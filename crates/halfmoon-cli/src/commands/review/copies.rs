@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use halfmoon_journal::Split;
 use halfmoon_pool::Class;
@@ -141,7 +142,7 @@ pub(super) fn without(kind: Kind, text: String) -> Section {
     Section { name: kind.plural(), text, lines: vec![], json: Value::Null }
 }
 
-/// `item 17, item 20 and 3 more`, the item itself left out.
+/// `` `17`, `20` and 3 more``, the item itself left out.
 fn others(group: &Group, at: usize) -> String {
     let others = group.members.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, member)| member);
     let ids: Vec<&str> = others.map(|member| member.id.as_str()).collect();
@@ -172,10 +173,10 @@ fn text(kind: Kind, groups: &[Group], classes: &[String], most: &Most) -> String
     let (disagree, across) = (count(Group::disagrees), count(|group| group.splits.len() > 1));
     let mut text = format!("{} of {}, {} in all", counted(groups.len(), "group"), kind.words(), counted(items, "item"));
     if disagree > 0 {
-        text.push_str(&format!("; in {} the labels disagree", grouped(disagree)));
+        let _ = write!(text, "; in {} the labels disagree", grouped(disagree));
     }
     if across > 0 {
-        text.push_str(&format!("; {} in several splits, where what is learned from is judged on", grouped(across)));
+        let _ = write!(text, "; {} in several splits, where what is learned from is judged on", grouped(across));
     }
     let mut head = vec!["item", "group", "label"];
     head.extend((disagree > 0).then_some("most say"));
@@ -202,7 +203,7 @@ fn text(kind: Kind, groups: &[Group], classes: &[String], most: &Most) -> String
             table.row(cells);
         }
     }
-    let more = most.more(groups.len()).replace("more:", "more groups:");
+    let more = most.more(groups.len(), " groups");
     format!("{text}\n\n{table}{more}")
 }
 
@@ -255,8 +256,9 @@ mod tests {
     fn groups_whose_labels_disagree_come_first_and_the_closest_votes_before_them() {
         let (agree, tie, two_to_one) = ([Some(0); 9], [Some(0), Some(1)], [Some(0), Some(1), Some(1)]);
         let found = sections(&[&agree, &two_to_one, &tie]);
-        let sizes: Vec<usize> =
-            found.json.as_array().unwrap().iter().map(|group| group["items"].as_array().unwrap().len()).collect();
+        let sizes: Vec<usize> = (found.json.as_array().into_iter().flatten())
+            .map(|group| group["items"].as_array().map_or(0, Vec::len))
+            .collect();
         assert_eq!(sizes, [2, 3, 9]);
         assert_eq!(found.lines.len(), 14);
         assert_eq!(found.lines[2].proposed.as_deref(), Some("dog"));

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use halfmoon_journal::dawid_skene::Skills;
 use halfmoon_journal::duplicates::copies;
 use halfmoon_journal::{Item, ItemId, Journal, Verdict, Vote};
-use halfmoon_pool::Class;
-use halfmoon_pool::Error;
 use halfmoon_pool::labels::grouped;
+use halfmoon_pool::{Class, Error};
 use serde_json::{Map, Value, json};
 
 use super::copies::{Kind, Member, section};
@@ -144,7 +143,7 @@ fn disagreements(
             ]);
         }
         text.push_str(&table.to_string());
-        text.push_str(&most.more(doubts.len()));
+        text.push_str(&most.more(doubts.len(), ""));
     }
     let written = || doubts.iter().take(most.written);
     let lines = written().map(|doubt| Line {

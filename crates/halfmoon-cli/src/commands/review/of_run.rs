@@ -1,6 +1,7 @@
 //! What a run says of its data, or of other ones.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use halfmoon::run::{self, Asked};
@@ -61,9 +62,10 @@ pub(super) fn review(args: &Review) -> Result<Found, Error> {
     let exact = items.exact();
     let copies = section(Kind::Exact, items.members(&exact), &items.classes, &most);
     let near = near_copies(args, &asked, &items, &exact, &most);
-    // Reading them a second time is quicker than having no room for them twice.
     let names = items.names;
     let labelled = items.labels.iter().flatten().count();
+    // What follows reads or copies the data anew: there may be no room for them twice.
+    drop(items.inputs);
     let (n, data) = (items.splits.len(), args.data.as_deref().unwrap_or(Path::new(&asked.config.data.path)));
     let heading = format!(
         "{} by {} of {}: {}, {} of them labelled",
@@ -246,7 +248,7 @@ fn label_errors(
         None => (0..aside.items.len()).collect(),
         Some(_) => unseen(args, &aside.items),
     };
-    tell_left_out(args, labelled, unseen.len());
+    tell_left_out(args, asked, split, labelled.saturating_sub(unseen.len()));
     let name = asked.entry.name;
     let Some(suspects) = likely_label_errors(&predictions.select(&unseen)) else {
         let text = format!(
@@ -270,7 +272,7 @@ fn label_errors(
             let Suspect { label, likely, p_label, p_likely, .. } = *suspect;
             table.row([id(suspect), class(label), p(p_label), class(likely), p(p_likely)]);
         }
-        text.push_str(&format!("\n{table}{}", most.more(suspects.len())));
+        let _ = write!(text, "\n{table}{}", most.more(suspects.len(), ""));
     }
     let written = || suspects.iter().take(most.written);
     let lines = written().map(|suspect| Line {
@@ -315,17 +317,20 @@ fn unseen(args: &Review, items: &Dataset) -> Vec<usize> {
 }
 
 /// Labels that are not judged, and how they would be.
-fn tell_left_out(args: &Review, labelled: usize, judged: usize) {
-    let left_out = labelled.saturating_sub(judged);
+fn tell_left_out(args: &Review, asked: &Asked, split: Split, left_out: usize) {
     if left_out == 0 {
         return;
     }
-    let why = match &args.data {
-        None => {
-            "the run did not hold them out. It judges every label by folds where it is trained without --labels, on data \
-             without a test split"
-        }
-        Some(_) => "the run has learned from them, or they are in another split than the one that is judged",
+    let why = if args.data.is_some() {
+        "the run has learned from them, or they are in another split than the one that is judged"
+    } else if split == Split::Test || asked.config.data.labels.is_some() {
+        "the run did not hold them out. It judges every label by folds where it is trained without --labels, on data \
+         without a test split"
+    } else {
+        "no other item of their class has a label, so the run could not hold them out"
     };
-    eprintln!("note: {} are not judged: {why}", counted(left_out, "label"));
+    eprintln!(
+        "note: {} not judged: {why}",
+        if left_out == 1 { "1 label is".to_owned() } else { format!("{} labels are", grouped(left_out)) }
+    );
 }
