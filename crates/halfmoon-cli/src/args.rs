@@ -48,6 +48,11 @@ pub(crate) enum Command {
     ///
     /// The page needs no network and no program but a browser: figures, sentences, the worst mistakes, labels in doubt.
     Report(Box<Report>),
+    /// List what a person should look at again: labels that may be wrong, copies, disagreements; most doubtful first
+    ///
+    /// Of a run: labels of held-out items that its model speaks against, exact and near copies among its data. Of a project:
+    /// what annotators disagree about, weighed by their skill, and exact copies whose labels contradict each other.
+    Review(Box<Review>),
     /// Draw pictures that the model makes up, of every class or of one; with -o x.npy as an array, y.npy beside it
     Sample(Sample),
     /// Fill in what of an input is missing, several times over: pictures of which a part is hidden, tables with empty cells
@@ -291,6 +296,34 @@ pub(crate) struct Report {
     /// Write the page here [default: report.html in the run folder, or beside the table of --probs]
     #[arg(short, long, value_name = "FILE.html")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Review {
+    /// A run folder that `halfmoon train` wrote, or a project that `halfmoon init` wrote
+    #[arg(value_name = "RUN|PROJECT")]
+    pub(crate) of: PathBuf,
+    /// Other data to review with the run; labels that it has learned from are not judged [default: the run's own, of which it
+    /// judges what it held out]
+    pub(crate) data: Option<PathBuf>,
+    /// At most so many items, or groups of copies, of each kind [default: 20 in the tables, all with -o and --json]
+    #[arg(short, value_name = "N")]
+    pub(crate) number: Option<NonZeroUsize>,
+    /// Also write a table with a line an item and the columns kind, id, label, proposed, probability and why
+    #[arg(short, long, value_name = "FILE.csv")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print one JSON object and nothing else on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Items that are nearer than this are near copies, in units of the items' spread; 0 leaves them out
+    /// [default: 0.1, unless more than a tenth of the items are]
+    #[arg(long, value_name = "DISTANCE", value_parser = distance)]
+    pub(crate) near: Option<f64>,
+    /// Ask this model of the run [default: its first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -646,6 +679,11 @@ fn radius(text: &str) -> Result<f64, String> {
     radius
         .filter(|radius| radius.is_finite() && *radius > 0.0)
         .ok_or_else(|| "write a length above 0, such as 0.1 or 8/255".into())
+}
+
+fn distance(text: &str) -> Result<f64, String> {
+    let distance = text.parse().ok().filter(|distance: &f64| distance.is_finite() && *distance >= 0.0);
+    distance.ok_or_else(|| "write a distance from 0 up, such as 0.1".into())
 }
 
 fn share(text: &str) -> Result<f64, String> {

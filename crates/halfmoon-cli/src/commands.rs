@@ -1,6 +1,7 @@
 //! One subcommand a file.
 
 mod analogy;
+mod annotators;
 mod bench;
 mod cite;
 mod codes;
@@ -18,10 +19,12 @@ mod predict;
 mod query;
 mod reconstruct;
 mod report;
+mod review;
 mod robust;
 mod sample;
 mod simulate;
 mod status;
+mod temper;
 mod train;
 
 use std::collections::BTreeMap;
@@ -42,6 +45,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Eval(args) => eval::run(&args),
         Command::Codes(args) => codes::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Review(args) => review::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Complete(args) => complete::run(&args),
         Command::Robust(args) => robust::run(&args),
@@ -158,6 +162,14 @@ fn partial(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.partial", std::process::id()));
     PathBuf::from(name)
+}
+
+/// Writes a file, so that at every moment the old one or the new one is there; a pipe or a device is written to as it is.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    match path.symlink_metadata() {
+        Ok(there) if !there.is_file() => std::fs::write(path, bytes).map_err(|source| Error::io(path, source)),
+        _ => halfmoon::run::write_aside(path, bytes),
+    }
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

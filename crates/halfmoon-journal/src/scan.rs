@@ -35,19 +35,15 @@ pub fn scan(path: &Path, options: &Options) -> Result<Scan> {
     let Source { train, validation, test, mut notes, problems } = read::read(path, options)?;
     let classes = train.schema.classes.clone();
     let (mut items, mut labels) = (Vec::new(), Vec::new());
-    let mut ids = HashSet::new();
     let mut unread = 0;
     let splits = [(Split::Train, Some(train)), (Split::Validation, validation), (Split::Test, test)];
-    for (split, dataset) in splits {
-        let Some(dataset) = dataset else { continue };
+    let splits: Vec<(Split, Dataset)> =
+        splits.into_iter().filter_map(|(split, dataset)| Some((split, dataset?))).collect();
+    let ids = ids(&splits.iter().map(|(split, dataset)| (*split, &dataset.ids, dataset.len())).collect::<Vec<_>>());
+    for ((split, dataset), ids) in splits.into_iter().zip(ids) {
         let contents = contents(&dataset);
-        for (row, content) in contents.into_iter().enumerate() {
-            let mut id = dataset.ids.get(row);
-            let path_of_item = matches!(dataset.ids, Ids::Names(_)).then(|| id.clone());
-            // Positions begin anew in each file.
-            while !ids.insert(id.clone()) {
-                id = format!("{}/{id}", split.name());
-            }
+        for ((row, content), id) in contents.into_iter().enumerate().zip(ids) {
+            let path_of_item = matches!(dataset.ids, Ids::Names(_)).then(|| dataset.ids.get(row));
             let content = match path_of_item.as_deref().map(|file| hash_of_file(&path.join(file))) {
                 Some(Some(of_file)) => of_file,
                 Some(None) => {
@@ -67,6 +63,23 @@ pub fn scan(path: &Path, options: &Options) -> Result<Scan> {
         ));
     }
     Ok(Scan { classes, items, labels, notes, problems })
+}
+
+/// What the items of these splits, so many each, are called in a project: as in their data, with the split's name before it
+/// where that alone would be two items, since positions begin anew in each file.
+pub fn ids(splits: &[(Split, &Ids, usize)]) -> Vec<Vec<String>> {
+    let mut known = HashSet::new();
+    let mut of_split = |(split, ids, items): &(Split, &Ids, usize)| {
+        let of_row = |row: usize| {
+            let mut id = ids.get(row);
+            while !known.insert(id.clone()) {
+                id = format!("{}/{id}", split.name());
+            }
+            id
+        };
+        (0..*items).map(of_row).collect()
+    };
+    splits.iter().map(&mut of_split).collect()
 }
 
 fn hash_of_file(path: &Path) -> Option<Content> {

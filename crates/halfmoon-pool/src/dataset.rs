@@ -1,6 +1,6 @@
 //! Items, their labels and what is known of their features.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 
 /// Index of a class in [`Schema::classes`].
@@ -153,6 +153,15 @@ impl Cells {
         }
     }
 
+    fn chain(&self, others: &Cells) -> Option<Cells> {
+        match (self, others) {
+            (Cells::Numeric(a), Cells::Numeric(b)) => Some(Cells::Numeric([&a[..], b].concat())),
+            (Cells::YesNo(a), Cells::YesNo(b)) => Some(Cells::YesNo([&a[..], b].concat())),
+            (Cells::Category(a), Cells::Category(b)) => Some(Cells::Category([&a[..], b].concat())),
+            _ => None,
+        }
+    }
+
     /// The cells of these rows.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Cells {
@@ -199,6 +208,23 @@ impl Inputs {
                 rows: rows.len(),
                 columns: columns.into_iter().map(|cells| cells.select(rows)).collect(),
             }),
+        }
+    }
+
+    /// The items of one behind those of the other. `None` where they are of different types or widths.
+    pub fn chain(&self, others: &Inputs) -> Option<Inputs> {
+        fn rows<T: Copy>(a: &Array2<T>, b: &Array2<T>) -> Option<Array2<T>> {
+            concatenate(Axis(0), &[a.view(), b.view()]).ok()
+        }
+        match (self, others) {
+            (Inputs::Bytes(a), Inputs::Bytes(b)) => rows(a, b).map(Inputs::Bytes),
+            (Inputs::Words(a), Inputs::Words(b)) => rows(a, b).map(Inputs::Words),
+            (Inputs::Floats(a), Inputs::Floats(b)) => rows(a, b).map(Inputs::Floats),
+            (Inputs::Table(a), Inputs::Table(b)) if a.columns.len() == b.columns.len() => {
+                let columns = a.columns.iter().zip(&b.columns).map(|(a, b)| a.chain(b));
+                Some(Inputs::Table(Table { rows: a.rows + b.rows, columns: columns.collect::<Option<_>>()? }))
+            }
+            _ => None,
         }
     }
 
@@ -340,6 +366,21 @@ mod tests {
         assert_eq!(all.clone().keep(&[1, 3]), all.select(&[1, 3]));
         assert_eq!(all.clone().keep(&[]).rows(), 0);
         assert_eq!(Inputs::Bytes(array![[1, 2, 3]].reversed_axes()).keep(&[0, 2]), Inputs::Bytes(array![[1], [3]]));
+    }
+
+    #[test]
+    fn items_of_one_type_and_width_are_chained() {
+        let floats = |rows: Array2<f32>| Inputs::Floats(rows);
+        let (a, b) = (floats(array![[1.0, 2.0]]), floats(array![[3.0, 4.0], [5.0, 6.0]]));
+        assert_eq!(a.chain(&b), Some(floats(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])));
+        assert_eq!(a.chain(&floats(array![[1.0]])), None, "another width");
+        assert_eq!(a.chain(&Inputs::Bytes(array![[1, 2]])), None, "another type");
+        let table = |cells: Cells, rows| Inputs::Table(Table { rows, columns: vec![cells] });
+        let (a, b) = (table(Cells::Category(vec![Some(0), None]), 2), table(Cells::Category(vec![Some(1)]), 1));
+        assert_eq!(a.chain(&b), Some(table(Cells::Category(vec![Some(0), None, Some(1)]), 3)));
+        assert_eq!(a.chain(&table(Cells::YesNo(vec![None]), 1)), None);
+        let empty = |rows| Inputs::Table(Table { rows, columns: vec![] });
+        assert_eq!(empty(2).chain(&empty(3)), Some(empty(5)));
     }
 
     #[test]

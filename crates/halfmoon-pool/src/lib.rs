@@ -4,14 +4,16 @@
 //! Data moves one way: [`read`] makes a [`dataset::Dataset`], [`split`] divides it,
 //! [`encode::Encoding`] turns rows into numbers for a model, [`scores`] holds the model's answer and
 //! [`metric`] judges it. How far an answer may be trusted is [`calibration`], [`selective`] prediction,
-//! [`conformal`] sets and [`outlier`] scores; [`trust`] is what a run keeps for them. [`two_sample`] says whether labelled rows
-//! are like the others. Nothing here knows what a tensor is, so the crate builds in seconds.
+//! [`conformal`] sets and [`outlier`] scores; [`trust`] is what a run keeps for them. [`label_errors`] are labels that
+//! answers speak against; [`two_sample`] says whether labelled rows are like the others. Nothing here knows what a tensor is, so
+//! the crate builds in seconds.
 
 pub mod calibration;
 pub mod conformal;
 pub mod dataset;
 pub mod encode;
 pub mod error;
+pub mod label_errors;
 pub mod labels;
 pub mod metric;
 pub mod outlier;

@@ -15,10 +15,10 @@ mod citation;
 mod figures;
 mod items;
 mod markup;
+mod mistakes;
 mod page;
 mod pictures;
 mod sections;
-mod suspects;
 mod trust;
 mod words;
 

@@ -1,13 +1,14 @@
 //! All that is derived from answers, once.
 
 use halfmoon_pool::calibration::{BINNING, Bin, reliability};
+use halfmoon_pool::label_errors::{Suspect, likely_label_errors};
 use halfmoon_pool::metric::{Estimate, LEAST_ITEMS, METRICS, Metric, estimate, judge};
 use halfmoon_pool::scores::Predictions;
 use halfmoon_pool::selective::{Point, Thresholds, risk_coverage, threshold_for};
 use ndarray::Axis;
 
 use crate::Answers;
-use crate::suspects::{Mistake, Suspect, likely_label_errors, mistakes};
+use crate::mistakes::{Mistake, mistakes};
 
 /// Mistakes, and labels in doubt, that are shown.
 pub(crate) const SHOWN: usize = 20;
@@ -60,7 +61,7 @@ impl<'a> Trust<'a> {
             calibration: is_enough.then(|| calibration(predictions)),
             selection: threshold_for(WANTED, predictions)
                 .map(|thresholds| Selection { curve: risk_coverage(predictions), thresholds }),
-            suspects: is_enough.then(|| likely_label_errors(predictions)),
+            suspects: likely_label_errors(predictions),
             mistakes: mistakes(predictions, SHOWN),
         })
     }

@@ -13,7 +13,7 @@ use halfmoon_pool::{Dataset, Error, Result};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::experiment::{Divided, Judge, Progress, divide, fingerprint, probs};
+use crate::experiment::{Divided, Judge, Progress, divide, fingerprint, probs, read_test};
 use crate::fit::Entry;
 use crate::predict::join;
 use crate::run::{self, DataRecord, Folder};
@@ -44,6 +44,22 @@ struct Lot {
 
 /// The items that a run learned from, with the labels that it was given.
 pub fn learned_from(folder: &Path) -> Result<Dataset> {
+    let (config, source) = read_again(folder)?;
+    Ok(divide(&config, source, &mut Notes(Vec::new()))?.train)
+}
+
+/// All data of a run with all their labels, hidden or not; its own test data are the test split.
+pub fn data_of_run(folder: &Path) -> Result<Source> {
+    let (config, mut source) = read_again(folder)?;
+    if let Some(path) = &config.data.test {
+        let mut notes = Notes(Vec::new());
+        source.test = Some(read_test(&config, &source.train, Path::new(path), &mut notes)?);
+        source.notes.extend(notes.0);
+    }
+    Ok(source)
+}
+
+fn read_again(folder: &Path) -> Result<(Config, Source)> {
     let run = Folder(folder.to_owned());
     let (config, record) = (run.read_config()?, run.read_data()?);
     let path = Path::new(&config.data.path);
@@ -51,7 +67,7 @@ pub fn learned_from(folder: &Path) -> Result<Dataset> {
     if fingerprint(&source) != record.fingerprint {
         return Err(Error::data(path, "is not what this run was trained on", "restore it, or train anew"));
     }
-    Ok(divide(&config, source, &mut Notes(Vec::new()))?.train)
+    Ok((config, source))
 }
 
 impl SetAside {

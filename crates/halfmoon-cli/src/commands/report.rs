@@ -10,18 +10,18 @@ use halfmoon::predict::array;
 use halfmoon::robust::{AtRadius, Robustness};
 use halfmoon::run::{self, Asked, Folder, Versions};
 use halfmoon::set_aside::{SetAside, with_baseline};
-use halfmoon::trust::halves;
 use halfmoon_pool::calibration::Temperature;
 use halfmoon_pool::dataset::{Features, ImageShape};
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::outlier::{OUTLIER_SCORES, outlier_scores};
 use halfmoon_pool::read::{self, Problem, Status};
-use halfmoon_pool::scores::{self, ChainGenerator, Predictions, Scores};
-use halfmoon_pool::trust::{Trust, cross_fitted};
+use halfmoon_pool::scores::{self, ChainGenerator, Scores};
+use halfmoon_pool::trust::Trust;
 use halfmoon_pool::{Class, Dataset, Error, Schema};
 use halfmoon_report::{Answers, Attacks, Baseline, Codes, Found, Others, OutlierScore, Samples, Term, html};
 use ndarray::Array2;
 
+use super::temper::Temper;
 use crate::Failure;
 use crate::args::Report;
 use crate::probs;
@@ -56,11 +56,7 @@ pub(crate) fn run(args: &Report) -> Result<(), Failure> {
         }
     };
     let page = html(&report);
-    // A pipe or a device is written to as it is.
-    match output.symlink_metadata() {
-        Ok(there) if !there.is_file() => std::fs::write(&output, page).map_err(|source| Error::io(&output, source))?,
-        _ => run::write_aside(&output, page.as_bytes())?,
-    }
+    super::write(&output, page.as_bytes())?;
     writeln!(std::io::stdout().lock(), "{}", output.display())?;
     Ok(())
 }
@@ -152,7 +148,10 @@ fn of_run(args: &Report, folder: &Path) -> Result<halfmoon_report::Report, Error
         aside.notes.insert(0, "the training of this model was stopped before its last step".into());
     }
     eprintln!("judging {} items", aside.items.len());
-    let temper = Temper::new(args, &aside.items, asked.config.run.seed);
+    let temper = match &args.data {
+        None => Temper::of_held_out(&aside.items, asked.config.run.seed),
+        Some(_) => Temper::of_others(),
+    };
     let predictions = temper.apply(aside.predictions(0), asked.trust.as_ref());
     let baseline = match entries.get(1) {
         None => None,
@@ -225,27 +224,6 @@ fn about(asked: &Asked, folder: &Path) -> Vec<(String, String)> {
         ("seed".into(), asked.config.run.seed.to_string()),
         made_by(),
     ]
-}
-
-/// Brings probabilities to what `halfmoon predict` would say.
-struct Temper {
-    /// Whether each item is in the first half, where the items are those that the temperature comes from: each half is
-    /// then brought to the temperature of the other one. `None` for other data.
-    halves: Option<Vec<bool>>,
-}
-
-impl Temper {
-    fn new(args: &Report, items: &Dataset, seed: u64) -> Temper {
-        Temper { halves: args.data.is_none().then(|| halves(&items.inputs, seed)) }
-    }
-
-    fn apply(&self, predictions: Predictions, trust: Option<&Trust>) -> Predictions {
-        let Some(temperature) = trust.and_then(|trust| trust.temperature) else { return predictions };
-        match &self.halves {
-            None => Predictions { probs: temperature.apply(&predictions.probs), classes: predictions.classes },
-            Some(halves) => cross_fitted(&predictions, halves).unwrap_or(predictions),
-        }
-    }
 }
 
 /// What each score says of data of another kind, beside what it says of the held-out items.

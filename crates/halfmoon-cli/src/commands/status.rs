@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use halfmoon_journal::agreement::{Agreement, Alone, agreement};
-use halfmoon_journal::dawid_skene::{Config, Skills, dawid_skene};
 use halfmoon_journal::duplicates::{Copies, copies};
-use halfmoon_journal::{EventId, Journal, Labels, Project, Round, Split, Verdict};
+use halfmoon_journal::{EventId, Journal, Project, Round, Split};
 use halfmoon_pool::labels::grouped;
 use serde_json::{Value, json};
 
+use super::annotators::Annotators;
 use crate::Failure;
 use crate::args::Status;
-use crate::table::{Table, number};
+use crate::table::Table;
 
-/// Pairs of annotators, and rounds, that are shown.
+/// Rounds that are shown.
 const MOST: usize = 20;
 
 pub(crate) fn run(args: &Status) -> Result<(), Failure> {
@@ -42,10 +41,7 @@ struct Found {
     classes: Vec<String>,
     splits: Vec<(Split, usize)>,
     events: EventId,
-    labels: Labels,
-    verdicts: Vec<Verdict>,
-    agreement: Agreement,
-    skills: Option<Skills>,
+    annotators: Annotators,
     copies: Vec<Copies>,
     models: usize,
     rounds: Vec<Round>,
@@ -54,23 +50,17 @@ struct Found {
 impl Found {
     fn of(journal: &Journal) -> Result<Found, Failure> {
         let _now = journal.snapshot()?;
-        let (classes, labels, items) = (journal.classes()?, journal.labels()?, journal.items()?);
-        let verdicts = labels.majority();
-        let agreement = agreement(&labels);
-        // Alone, an annotator is right by definition.
-        let skills = (agreement.items > 0).then(|| dawid_skene(&labels, classes.len(), &Config::default())).flatten();
+        let (classes, items) = (journal.classes()?, journal.items()?);
+        let annotators = Annotators::of(journal.labels()?, classes.len());
         Ok(Found {
             project: journal.project()?,
             splits: journal.items_by_split()?,
             events: journal.last_event()?,
-            copies: copies(&items, &verdicts),
+            copies: copies(&items, &annotators.verdicts),
             models: journal.models()?.len(),
             rounds: journal.rounds()?,
             classes,
-            labels,
-            verdicts,
-            agreement,
-            skills,
+            annotators,
         })
     }
 
@@ -78,30 +68,11 @@ impl Found {
         self.splits.iter().map(|(_, count)| count).sum()
     }
 
-    fn labelled(&self) -> usize {
-        self.verdicts.iter().filter(|verdict| verdict.class.is_some()).count()
-    }
-
-    /// Items on which those whose vote counts disagree.
-    fn conflicts(&self) -> usize {
-        self.verdicts.iter().filter(|verdict| verdict.classes > 1).count()
-    }
-
     /// Labelled items of each class.
     fn of_classes(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
-        for class in self.verdicts.iter().filter_map(|verdict| verdict.class) {
+        for class in self.annotators.verdicts.iter().filter_map(|verdict| verdict.class) {
             counts[class.index()] += 1;
-        }
-        counts
-    }
-
-    /// Labels and skips of each annotator.
-    fn of_annotators(&self) -> Vec<(usize, usize)> {
-        let mut counts = vec![(0, 0); self.labels.annotators.len()];
-        for vote in &self.labels.votes {
-            let (labels, skips) = &mut counts[vote.annotator];
-            *if vote.class.is_some() { labels } else { skips } += 1;
         }
         counts
     }
@@ -114,8 +85,8 @@ impl Found {
         writeln!(
             out,
             "{} labelled, {} not; {} events since {}\n",
-            grouped(self.labelled()),
-            grouped(self.items() - self.labelled()),
+            grouped(self.annotators.labelled()),
+            grouped(self.items() - self.annotators.labelled()),
             grouped(events),
             self.project.at
         )?;
@@ -125,59 +96,13 @@ impl Found {
             table.row([class.clone(), grouped(count)]);
         }
         write!(out, "{table}")?;
-        if !self.labels.annotators.is_empty() {
+        if !self.annotators.labels.annotators.is_empty() {
             writeln!(out)?;
-            write!(out, "{}", self.annotators())?;
+            write!(out, "{}", self.annotators.table())?;
         }
-        self.print_agreement(out)?;
+        self.annotators.print_agreement(out)?;
         self.print_copies(out)?;
         self.print_rounds(out)
-    }
-
-    fn annotators(&self) -> Table {
-        let mut table = Table::new(["annotator", "labels", "skips", "agrees with the others", "skill"]);
-        let rows = self.labels.annotators.iter().zip(self.of_annotators()).zip(&self.agreement.annotators);
-        for (at, ((name, (labels, skips)), alone)) in rows.enumerate() {
-            let skill = number(self.skills.as_ref().map(|skills| skills.accuracy(at)));
-            table.row([name.clone(), grouped(labels), grouped(skips), share(alone), skill]);
-        }
-        table
-    }
-
-    fn print_agreement(&self, out: &mut impl Write) -> Result<(), Failure> {
-        let Agreement { items, unanimous, pairs, alpha, fleiss, .. } = &self.agreement;
-        if *items == 0 {
-            return Ok(());
-        }
-        writeln!(
-            out,
-            "\n{} items have labels by several annotators, who agree on {}; Krippendorff's alpha {}, Fleiss' kappa {}",
-            grouped(*items),
-            grouped(*unanimous),
-            number(*alpha),
-            number(*fleiss)
-        )?;
-        if self.conflicts() > 0 {
-            let open = self.verdicts.iter().filter(|verdict| verdict.class.is_none()).count();
-            writeln!(
-                out,
-                "{} items are in dispute: most voices decide, labels of the data give way to a person's, and {} are ties \
-                 and have no label",
-                grouped(self.conflicts()),
-                grouped(open)
-            )?;
-        }
-        let mut table = Table::new(["pair", "items", "agree", "Cohen's kappa"]);
-        for pair in pairs.iter().take(MOST) {
-            let name = |annotator: usize| &self.labels.annotators[annotator];
-            let names = format!("{}, {}", name(pair.first), name(pair.second));
-            table.row([names, grouped(pair.items), grouped(pair.agree), number(pair.kappa)]);
-        }
-        write!(out, "\n{table}")?;
-        if pairs.len() > MOST {
-            writeln!(out, "… {} pairs in all", grouped(pairs.len()))?;
-        }
-        Ok(())
     }
 
     fn print_copies(&self, out: &mut impl Write) -> Result<(), Failure> {
@@ -218,24 +143,6 @@ impl Found {
         let classes: Vec<Value> = (self.classes.iter().zip(self.of_classes()))
             .map(|(class, items)| json!({"class": class, "items": items}))
             .collect();
-        let name = |annotator: usize| &self.labels.annotators[annotator];
-        let annotators: Vec<Value> = (self.of_annotators().iter().zip(&self.agreement.annotators).enumerate())
-            .map(|(at, ((labels, skips), alone))| {
-                let skill = self.skills.as_ref().map(|skills| skills.accuracy(at));
-                json!({
-                    "annotator": name(at), "labels": labels, "skips": skips, "skill": skill,
-                    "others": {"items": alone.items, "agree": alone.agree, "interval": alone.interval},
-                })
-            })
-            .collect();
-        let pairs: Vec<Value> = (self.agreement.pairs.iter())
-            .map(|pair| {
-                json!({
-                    "annotators": [name(pair.first), name(pair.second)], "items": pair.items, "agree": pair.agree,
-                    "kappa": pair.kappa,
-                })
-            })
-            .collect();
         let rounds: Vec<Value> = (self.rounds.iter())
             .map(|round| {
                 json!({
@@ -246,12 +153,9 @@ impl Found {
             .collect();
         json!({
             "project": self.project.name, "data": self.project.data, "at": self.project.at.to_string(),
-            "items": self.items(), "splits": splits, "labelled": self.labelled(), "events": self.events.0,
-            "classes": classes, "annotators": annotators, "conflicts": self.conflicts(),
-            "agreement": {
-                "items": self.agreement.items, "unanimous": self.agreement.unanimous, "alpha": self.agreement.alpha,
-                "fleiss": self.agreement.fleiss, "pairs": pairs,
-            },
+            "items": self.items(), "splits": splits, "labelled": self.annotators.labelled(), "events": self.events.0,
+            "classes": classes, "annotators": self.annotators.to_json(), "conflicts": self.annotators.conflicts(),
+            "agreement": self.annotators.agreement_to_json(),
             "copies": {
                 "groups": self.copies.len(),
                 "disagree": self.copies.iter().filter(|copies| copies.classes.len() > 1).count(),
@@ -260,11 +164,4 @@ impl Found {
             "models": self.models, "rounds": rounds,
         })
     }
-}
-
-/// `45 of 50, 0.9000 [0.7864, 0.9565]`
-fn share(alone: &Alone) -> String {
-    let Some((low, high)) = alone.interval else { return "–".into() };
-    let share = alone.agree as f64 / alone.items as f64;
-    format!("{} of {}, {share:.4} [{low:.4}, {high:.4}]", grouped(alone.agree), grouped(alone.items))
 }

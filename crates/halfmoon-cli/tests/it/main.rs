@@ -15,6 +15,7 @@ mod query;
 mod report;
 mod resume;
 mod simulate;
+mod review;
 mod ssl;
 mod support;
 mod tables;
