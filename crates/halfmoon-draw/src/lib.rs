@@ -18,7 +18,7 @@ mod text;
 pub use image::RgbImage;
 
 pub use curves::{Curves, Line, Mark, curves};
-pub use grid::{Layout, grid};
+pub use grid::{Layout, grid, picture};
 pub use png::{png_bytes, write_png};
 pub use project::{Projection, project};
 pub use scatter::{Captions, Scatter, scatter};

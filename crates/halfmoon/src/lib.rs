@@ -29,6 +29,7 @@ pub mod robust;
 pub mod run;
 pub mod set_aside;
 pub mod sharpness;
+pub mod synthesis;
 mod tensorboard;
 pub mod train;
 pub mod trust;

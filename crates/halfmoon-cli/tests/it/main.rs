@@ -16,6 +16,7 @@ mod report;
 mod resume;
 mod ssl;
 mod support;
+mod synthesise;
 mod tables;
 mod train;
 mod trust;

@@ -20,5 +20,6 @@ mod lsd;
 mod ops;
 mod savings;
 mod support;
+mod synthesis;
 mod vae;
 mod vat;
