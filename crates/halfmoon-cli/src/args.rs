@@ -693,7 +693,7 @@ fn radius(text: &str) -> Result<f64, String> {
 
 fn weight(text: &str) -> Result<f64, String> {
     let weight = text.parse().ok().filter(|weight: &f64| weight.is_finite() && *weight >= 0.0);
-    weight.ok_or_else(|| "write a number of 0 or more, such as 20".into())
+    weight.ok_or_else(|| "write a number of 0 or more, such as 5".into())
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -7,13 +7,13 @@
 //! m(x) = log p(a | x) − log p(b | x)            a and b the two likeliest classes of x; 0 on the border of two classes
 //!
 //! codes    z ← z − m/‖∇m‖² ∇m, m = m(G(z, y))   begun at z ~ 𝒩(0, I), |z| at most what 95 % of 𝒩(0, I) keep to
-//! chains   x ← x + a ∇(log p̃(x) + λ H[p(y | x)]) + s ε       samples of p̃(x) exp(λ H), by the model's own chains
+//! chains   x ← x + a ∇(log p̃(x) + λ H[p(y | x)]) + s ε       towards p̃(x) exp(λ H), by the model's own chains; then x ← x − m/‖∇m‖² ∇m
 //! halving  z ← the middle of two codes that are answered differently, in place of the one that is answered as it
 //! ```
 //!
 //! The step in codes is Polyak's, exact for a linear m, since the least m is known; no rate is to be chosen. It is no longer than 1, for m bends. GAAL has a
 //! penalty on |z|² in its place; the optimum of that is at 0, where typical codes are not, and every code of a class would end at the same picture of it. So
-//! the prior is a bound here, and z stays near where it was drawn.
+//! the prior is a bound here, and z stays near where it was drawn. A chain's steps are longer than a border is wide, so its last ones are Polyak's too.
 //!
 //! A code or a chain that was led to a border may be no example of anything: people were asked about such pictures and could not answer (Lang & Baum 1992). So a
 //! candidate counts if it is as plausible as real items are ([`Plausibility`]), if it is still in doubt once it is written down, and if it is no copy of
@@ -70,20 +70,22 @@ impl Default for Search {
     }
 }
 
-/// On the digits, `jem`'s chains end in doubt from 5 on and leave the data from 50 on.
-pub const DOUBT: f64 = 20.0;
+/// λ unless it is given: the border of two classes is then worth 5 ln 2 = 3.5 nats of log p(x). No paper has a value, and it is not tuned.
+pub const DOUBT: f64 = 5.0;
 
 /// Steps in codes.
 const STEPS: usize = 50;
 /// Steps of chains, as `halfmoon sample` has.
 const CHAIN_STEPS: usize = 300;
+/// Polyak's steps after them.
+const LAST_STEPS: usize = 10;
 /// Halvings of the way between two codes: as fine as `f32` is.
 const HALVINGS: usize = 24;
 /// Candidates that are made at once.
 const AT_ONCE: usize = 500;
-/// The longest step in codes, in standard deviations of the prior.
+/// The longest step, in standard deviations of the prior where it is in codes.
 const LONGEST: f32 = 1.0;
-/// Share of the prior that codes keep to.
+/// Codes keep to what 95 % of the prior keep to: the 95 % quantile of 𝒩(0, 1).
 const TYPICAL: f64 = 1.644_853_6; // Φ⁻¹(0.95)
 
 /// What a search came to.
@@ -198,9 +200,9 @@ pub fn synthesise(
             margins.rows().into_iter().map(|row| two_likeliest(row)).map(|[a, b]| a.1 - b.1).collect();
         let mut kept = Vec::new();
         for (row, (&share, &margin)) in plausible.iter().zip(&margins).enumerate() {
-            if !(share >= search.plausible) {
+            if share.is_nan() || share < search.plausible {
                 implausible += 1;
-            } else if !(margin <= search.margin) {
+            } else if margin.is_nan() || margin > search.margin {
                 decided += 1;
             } else {
                 kept.push(row);
@@ -407,7 +409,11 @@ impl<M: Classifier> Synthesiser for ByChains<'_, M> {
         let chains = self.model.as_chains().expect("`synthesiser` asked");
         let mut noise = Noise::new(seed, 0, &self.device);
         let ends = chains.follow(&Of::Doubt(doubt), &index(classes), steps.unwrap_or(CHAIN_STEPS), &mut noise);
-        Doubtful { inputs: array(ends), codes: None }
+        let answers = |x: &Tensor<2>| {
+            let noise = &mut Noise::new(0, 0, &self.device).same_for_every_row();
+            mean_log_probs(self.model.draws(x, noise))
+        };
+        Doubtful { inputs: polyak(answers, array(ends), LAST_STEPS, f32::INFINITY, &self.device), codes: None }
     }
 }
 
@@ -435,6 +441,17 @@ pub fn descend(
     device: &Device,
 ) -> Array2<f32> {
     let radius = typical_radius(begun.ncols());
+    polyak(log_probs, begun, steps, radius, device)
+}
+
+/// Rows `[n, m]` near these at which m is least, within a radius.
+fn polyak(
+    log_probs: impl Fn(&Tensor<2>) -> Tensor<2>,
+    begun: Array2<f32>,
+    steps: usize,
+    radius: f32,
+    device: &Device,
+) -> Array2<f32> {
     let mut at = begun;
     for code in at.rows_mut() {
         keep_within(radius, code);

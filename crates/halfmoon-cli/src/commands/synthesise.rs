@@ -265,7 +265,8 @@ fn table(maker: &Maker, made: &Synthesised, examples: &[Example], columns: &[Col
 /// A cell as it stands in a table.
 fn text(cell: Cell, kind: &ColumnKind) -> String {
     match (cell, kind) {
-        (Cell::YesNo(is_yes), ColumnKind::YesNo { no, yes }) => if is_yes { yes } else { no }.clone(),
+        (Cell::YesNo(true), ColumnKind::YesNo { yes, .. }) => yes.clone(),
+        (Cell::YesNo(false), ColumnKind::YesNo { no, .. }) => no.clone(),
         (Cell::Category(value), ColumnKind::Category { values }) => values[value as usize].clone(),
         (Cell::Number(number), _) => number.to_string(),
         _ => String::new(),

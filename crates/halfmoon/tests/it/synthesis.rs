@@ -7,9 +7,9 @@ use halfmoon::model::Makes;
 use halfmoon::models::MODELS;
 use halfmoon::synthesis::{Plausibility, Search, Synthesised, descend, nearest_each, synthesise, two_likeliest};
 use halfmoon_pool::dataset::{Class, Column, ColumnKind, Dataset, Features, Ids, Inputs, Schema};
-use halfmoon_pool::encode::Encoding;
-use halfmoon_pool::scores::{Predictor, probs};
-use ndarray::{Array1, Array2, ArrayView2, array};
+use halfmoon_pool::encode::{Cell, Encoding};
+use halfmoon_pool::scores::{Predictor, Scores, probs};
+use ndarray::{Array1, Array2, Array3, ArrayView2, array};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -20,17 +20,23 @@ fn model(name: &str) -> &'static Entry {
     MODELS.iter().find(|entry| entry.name == name).unwrap()
 }
 
-/// Two round clouds of 200 rows around (−1.5, 0) and (1.5, 0), all labelled: their border is x₀ = 0.
+/// Two round clouds of 200 items around (−1.5, 0) and (1.5, 0), all labelled: their border is a = 0. An item is a four times, then b four times, each with a
+/// little noise, so that a code has something to tell.
 fn clouds(seed: u64) -> Dataset {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let centre = |row: usize, column: usize| if column == 1 { 0.0 } else { 3.0 * (row % 2) as f32 - 1.5 };
-    let rows =
-        Array2::from_shape_fn((400, 2), |(row, column)| centre(row, column) + rng.sample::<f32, _>(StandardNormal));
-    let column = |name: &str| Column { name: name.into(), kind: ColumnKind::Numeric };
+    let mut rows = Array2::zeros((400, 8));
+    for (row, mut cells) in rows.rows_mut().into_iter().enumerate() {
+        let centre = if row % 2 == 0 { -1.5 } else { 1.5 };
+        let places: [f32; 2] = [centre + rng.sample::<f32, _>(StandardNormal), rng.sample(StandardNormal)];
+        for (column, cell) in cells.iter_mut().enumerate() {
+            *cell = places[column / 4] + 0.1 * rng.sample::<f32, _>(StandardNormal);
+        }
+    }
+    let column = |number: usize| Column { name: format!("c{number}"), kind: ColumnKind::Numeric };
     Dataset {
         schema: Schema {
             classes: vec!["left".into(), "right".into()],
-            features: Features::Columns(vec![column("a"), column("b")]),
+            features: Features::Columns((0..8).map(column).collect()),
         },
         inputs: Inputs::Floats(rows),
         labels: (0..400).map(|row| Some(Class(row % 2))).collect(),
@@ -101,24 +107,22 @@ fn examples_of_two_clouds_lie_on_their_border_and_among_the_data() {
     ];
     for (name, changes) in cases {
         let (predictor, encoding, _) = fit(model(name), &settings(model(name), changes), &dataset, 1);
-        let wanted = Search { number: 12, seed: 3, ..Search::default() };
+        let wanted = Search { number: 8, seed: 3, ..Search::default() };
         let made = search(&*predictor, &encoding, &dataset, &wanted);
-        assert_eq!(made.inputs.nrows(), 12, "{name}: {made:?}");
+        assert_eq!(made.inputs.nrows(), 8, "{name}: {made:?}");
         let found = margins(&*predictor, made.inputs.view());
-        assert!(found.is_sorted(), "{name}: {found:?}");
+        assert!(found.is_sorted() && found[7] <= wanted.margin, "{name}: {found:?}");
+        // The median of the examples is more in doubt than 95 % of the data.
         let mut of_data = margins(&*predictor, encoded(&encoding, &dataset).view());
         of_data.sort_by(f64::total_cmp);
-        // 95 % of the data are surer than the median of the examples, and all examples are in doubt.
-        assert!(found[6] < of_data[of_data.len() / 20], "{name}: {found:?}, {:?}", &of_data[..20]);
-        assert!(found[11] <= wanted.margin, "{name}: {found:?}");
+        assert!(found[4] < of_data[of_data.len() / 20], "{name}: {found:?}, {:?}", &of_data[..20]);
         for row in made.inputs.rows() {
-            let cells: Vec<f32> = (0..2)
-                .map(|column| match encoding.cell(row, column) {
-                    Some(halfmoon_pool::encode::Cell::Number(x)) => x,
-                    other => panic!("{other:?}"),
-                })
-                .collect();
-            assert!(cells[0].abs() < 0.75 && cells[1].abs() < 3.0, "{name}: {cells:?}");
+            let number = |column: usize| match encoding.cell(row, column) {
+                Some(Cell::Number(x)) => x,
+                other => panic!("{other:?}"),
+            };
+            let [a, b] = [0, 4].map(|first| (first..first + 4).map(number).sum::<f32>() / 4.0);
+            assert!(a.abs() < 0.75 && b.abs() < 3.5, "{name}: {a}, {b}");
         }
         assert!(made.plausibility.iter().all(|share| (wanted.plausible..=1.0).contains(share)), "{name}: {made:?}");
         // What was judged is what is given back.
@@ -130,7 +134,7 @@ fn examples_of_two_clouds_lie_on_their_border_and_among_the_data() {
 #[test]
 fn every_model_that_makes_inputs_makes_doubtful_ones_and_the_same_for_the_same_seed() {
     for dataset in [pictures(120, 10, 1), table(120, 10, 2)] {
-        for entry in MODELS {
+        for entry in MODELS.iter().filter(|entry| entry.makes != Makes::Nothing || entry.name == "supervised") {
             let (predictor, encoding, _) =
                 fit(entry, &settings(entry, &["hidden=[24]", "train.steps=60"]), &dataset, 1);
             let training = encoded(&encoding, &dataset);
@@ -153,26 +157,33 @@ fn every_model_that_makes_inputs_makes_doubtful_ones_and_the_same_for_the_same_s
     }
 }
 
+/// Says nothing of items but where they are.
+struct Silent;
+
+impl Predictor for Silent {
+    fn scores(&self, inputs: ArrayView2<f32>) -> Scores {
+        let log_probs = Array3::from_elem((inputs.nrows(), 1, 2), 0.5_f32.ln());
+        Scores { log_probs, log_density: None, energy: None, codes: None }
+    }
+}
+
 #[test]
-fn noise_is_refused_and_a_share_of_the_data_is_not() {
+fn noise_is_refused_and_most_of_the_data_are_not_with_a_density_and_without() {
     let dataset = pictures(200, 10, 3);
-    // With a density, and without.
-    for (name, changes) in
-        [("m2", ["hidden=[24]", "train.steps=400"]), ("supervised", ["hidden=[24]", "train.steps=60"])]
-    {
-        let (predictor, encoding, _) = fit(model(name), &settings(model(name), &changes), &dataset, 1);
-        let training = encoded(&encoding, &dataset);
-        let plausibility = Plausibility::of(&*predictor, training.view());
+    let (m2, encoding, _) = fit(model("m2"), &settings(model("m2"), &["hidden=[24]", "train.steps=400"]), &dataset, 1);
+    let training = encoded(&encoding, &dataset);
+    for (name, predictor) in [("density", &*m2), ("distance", &Silent as &dyn Predictor)] {
+        let plausibility = Plausibility::of(predictor, training.view());
         let share = |rows: &Array2<f32>| plausibility.share(&predictor.scores(rows.view()), rows.view());
-        // Black and white at random.
+        // Black and white at random: a squared distance of some 19 from any picture, where pictures of a class are 3 apart.
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let noise = Array2::from_shape_fn((50, 64), |_| f32::from(u8::from(rng.random_bool(0.5))));
         assert!(share(&noise).iter().all(|&share| share < 0.05), "{name}: {:?}", share(&noise));
         let real = share(&encoded(&encoding, &pictures(200, 0, 4)));
         let kept = real.iter().filter(|&&share| share >= 0.05).count();
-        assert!((160..=200).contains(&kept), "{name}: {kept}");
-        let nothing = Array2::from_elem((1, 64), f32::NAN);
-        assert!(share(&nothing)[0].is_nan());
+        assert!(kept >= 120, "{name}: {kept}");
+        let nothing = Array2::from_elem((1, 64), f32::INFINITY);
+        assert!(matches!(plausibility, Plausibility::Distance { .. }) || share(&nothing)[0].is_nan(), "{name}");
     }
 }
 
@@ -195,17 +206,12 @@ fn a_search_that_finds_nothing_ends_and_says_what_it_refused() {
     let dataset = clouds(1);
     let entry = model("m2");
     let (predictor, encoding, _) = fit(entry, &settings(entry, &["hidden=[16]", "train.steps=100"]), &dataset, 1);
-    // Nothing is more plausible than all items but one in a thousand.
-    let strict = Search { number: 4, plausible: 0.999_99, most: 70, ..Search::default() };
-    let made = search(&*predictor, &encoding, &dataset, &strict);
-    assert_eq!(made.made, 70);
-    assert_eq!(made.implausible + made.decided + made.near + made.inputs.nrows(), 70, "{made:?}");
     let sure = Search { number: 4, margin: 0.0, steps: Some(0), most: 70, ..Search::default() };
     let made = search(&*predictor, &encoding, &dataset, &sure);
-    assert_eq!((made.inputs.dim(), made.scores.log_probs.dim()), ((0, 2), (0, 1, 2)));
-    assert_eq!(made.implausible + made.decided, 70);
+    assert_eq!((made.inputs.dim(), made.scores.log_probs.dim()), ((0, 8), (0, 1, 2)));
+    assert_eq!((made.made, made.implausible + made.decided), (70, 70));
     // Wide apart there is place for few.
-    let apart = Search { number: 50, apart: 1.0, most: 200, ..Search::default() };
+    let apart = Search { number: 50, apart: 1.0, margin: 0.9, most: 200, ..Search::default() };
     let made = search(&*predictor, &encoding, &dataset, &apart);
     assert!(made.near > 0 && made.inputs.nrows() < 50, "{made:?}");
 }
