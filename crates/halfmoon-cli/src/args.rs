@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, value_parser};
+use halfmoon::synthesis::DOUBT;
 use halfmoon_pool::outlier::OUTLIER_SCORES;
 use halfmoon_query::RULES;
 
@@ -79,6 +80,9 @@ pub(crate) enum Command {
     ///
     /// The labels are hidden and given one by one to whatever a rule asks about. Rules share their initial labels and the held-out items.
     Simulate(Box<Simulate>),
+    /// Make up inputs that the model cannot tell the class of, as plausible as real ones; or find the real items nearest to them
+    #[command(alias = "synthesize")]
+    Synthesise(Box<Synthesise>),
     /// Download a public data set, checked; without SET, list them
     Get(Get),
     /// List the models
@@ -456,6 +460,54 @@ pub(crate) struct Query {
     pub(crate) reading: Reading,
 }
 
+#[derive(ClapArgs)]
+pub(crate) struct Synthesise {
+    /// A run folder that `halfmoon train` wrote, whose model makes inputs
+    pub(crate) run: PathBuf,
+    /// How many examples
+    #[arg(short, value_name = "N", default_value = "20")]
+    pub(crate) number: NonZeroUsize,
+    /// Write here: pictures as one picture, what it shows beside it as .json, or into a new folder, a file each; rows of a table as CSV
+    /// [default: synthetic.png or synthetic.csv in the run folder]
+    #[arg(short, long, value_name = "FILE.png|FOLDER|FILE.csv")]
+    pub(crate) output: Option<PathBuf>,
+    /// List, in place of the examples, the item of POOL nearest to each, none twice: real items to label, as `query` lists them
+    #[arg(long, value_name = "POOL")]
+    pub(crate) nearest: Option<PathBuf>,
+    /// With --nearest: a table, or tasks for Label Studio
+    #[arg(long = "as", value_name = "FORMAT", default_value = "csv", requires = "nearest")]
+    pub(crate) written: QueryFormat,
+    /// With --nearest: also say why, in a column `reason`
+    #[arg(long, requires = "nearest")]
+    pub(crate) explain: bool,
+    /// The most that the probabilities of the two likeliest classes differ by
+    #[arg(long, value_name = "DIFFERENCE", default_value = "0.2", value_parser = share)]
+    pub(crate) margin: f64,
+    /// Refuse what is less plausible than this share of the items that the run learned from
+    #[arg(long, value_name = "SHARE", default_value = "0.05", value_parser = share)]
+    pub(crate) plausible: f64,
+    /// Two examples are at least this far apart, in units of their spread; 0 keeps only exact copies apart
+    #[arg(long, value_name = "DISTANCE", default_value_t = 0.05)]
+    pub(crate) apart: f64,
+    /// Steps of each candidate [default: 50 where inputs are made from codes, 300 of chains]
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<usize>,
+    /// For jem, gc_jem and lsd: how much being in doubt counts beside being likely
+    #[arg(long, value_name = "WEIGHT", default_value_t = DOUBT, value_parser = weight)]
+    pub(crate) doubt: f64,
+    /// Make no more candidates than this [default: 50 for each example]
+    #[arg(long, value_name = "N")]
+    pub(crate) candidates: Option<NonZeroUsize>,
+    /// Ask this model of the run [default: its first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Decides where candidates begin
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum QueryFormat {
     /// A line a candidate, the one to ask first at the top
@@ -684,6 +736,11 @@ fn radius(text: &str) -> Result<f64, String> {
 fn distance(text: &str) -> Result<f64, String> {
     let distance = text.parse().ok().filter(|distance: &f64| distance.is_finite() && *distance >= 0.0);
     distance.ok_or_else(|| "write a distance from 0 up, such as 0.1".into())
+}
+
+fn weight(text: &str) -> Result<f64, String> {
+    let weight = text.parse().ok().filter(|weight: &f64| weight.is_finite() && *weight >= 0.0);
+    weight.ok_or_else(|| "write a number of 0 or more, such as 5".into())
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -15,7 +15,7 @@ use image::{Rgb, RgbImage};
 use ndarray::{ArrayView1, ArrayView2};
 
 use crate::page::{Ink, Page, byte, pixel, signed};
-use crate::text::{self, Align, LABEL, TITLE};
+use crate::text::{self, Align, LABEL, TICK, TITLE};
 
 /// A pixel that is no number: a colour that grey pictures don't have and others rarely.
 const NAN: Ink = Rgb([0xff, 0x00, 0xff]);
@@ -48,6 +48,8 @@ pub struct Layout {
     pub column_names: Vec<String>,
     /// Left of the rows; as above.
     pub row_names: Vec<String>,
+    /// Below the pictures, in their order; as above.
+    pub captions: Vec<String>,
     /// Columns, counted from 1, after which the gap is wide: `[1]` sets the first column apart.
     pub wide_after_columns: Vec<usize>,
     /// The same for rows.
@@ -61,6 +63,7 @@ impl Default for Layout {
             title: String::new(),
             column_names: Vec::new(),
             row_names: Vec::new(),
+            captions: Vec::new(),
             wide_after_columns: Vec::new(),
             wide_after_rows: Vec::new(),
         }
@@ -81,7 +84,8 @@ pub fn grid(pictures: ArrayView2<f32>, shape: ImageShape, layout: &Layout) -> Re
     let factor = factor(height.max(width), columns);
     let names = Names::new(layout, rows, columns, width.saturating_mul(factor));
 
-    let cell = (names.cell_width, height.saturating_mul(factor).max(names.cell_height));
+    let picture_height = height.saturating_mul(factor).max(names.cell_height);
+    let cell = (names.cell_width, picture_height.saturating_add(names.caption_height));
     let across = Axis::new(MARGIN + names.left, cell.0, columns, &layout.wide_after_columns);
     let down = Axis::new(MARGIN + names.top, cell.1, rows, &layout.wide_after_rows);
     let right = across.end.max((MARGIN + names.left).saturating_add(names.title_width));
@@ -91,7 +95,7 @@ pub fn grid(pictures: ArrayView2<f32>, shape: ImageShape, layout: &Layout) -> Re
         let (x, y) = (across.start(number % columns), down.start(number / columns));
         // A cell may be larger than its picture, where its name needs the place.
         let x = signed(x + (cell.0 - width * factor) / 2);
-        let y = signed(y + (cell.1 - height * factor) / 2);
+        let y = signed(y + (picture_height - height * factor) / 2);
         page.fill(x - 1, y - 1, signed(width * factor) + 2, signed(height * factor) + 2, FRAME);
         for row in 0..height {
             for column in 0..width {
@@ -101,8 +105,19 @@ pub fn grid(pictures: ArrayView2<f32>, shape: ImageShape, layout: &Layout) -> Re
             }
         }
     }
-    names.draw(&mut page, &across, &down);
+    names.draw(&mut page, &across, &down, picture_height);
     Ok(page.0)
+}
+
+/// One picture, `[height · width · channels]` from 0, black, to 1, a pixel a pixel and nothing around it.
+#[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
+pub fn picture(numbers: ArrayView1<f32>, shape: ImageShape) -> Result<RgbImage> {
+    let ImageShape { height, width, channels, .. } = shape;
+    check(&numbers.insert_axis(ndarray::Axis(0)), shape, &Layout::default())?;
+    let side =
+        |side: usize| u32::try_from(side).map_err(|_| Error::usage("the picture is too large", "make it smaller"));
+    let at = |x: u32, y: u32| (y as usize * width + x as usize) * channels;
+    Ok(RgbImage::from_fn(side(width)?, side(height)?, |x, y| ink(&numbers, at(x, y), channels)))
 }
 
 fn check(pictures: &ArrayView2<f32>, shape: ImageShape, layout: &Layout) -> Result<()> {
@@ -169,10 +184,13 @@ struct Names {
     title_width: usize,
     columns: Vec<Vec<String>>,
     rows: Vec<String>,
+    captions: Vec<Vec<String>>,
     left: usize,
     top: usize,
     cell_width: usize,
     cell_height: usize,
+    /// Below each picture.
+    caption_height: usize,
 }
 
 impl Names {
@@ -180,11 +198,14 @@ impl Names {
         let is_there = |names: &[String]| names.iter().any(|name| !name.is_empty());
         let column_names = &layout.column_names[..columns.min(layout.column_names.len())];
         let row_names = &layout.row_names[..rows.min(layout.row_names.len())];
+        let captions = &layout.captions[..rows.saturating_mul(columns).min(layout.captions.len())];
 
-        let cell_width = if is_there(column_names) { picture_width.max(CELL.0) } else { picture_width };
+        let is_named = is_there(column_names) || is_there(captions);
+        let cell_width = if is_named { picture_width.max(CELL.0) } else { picture_width };
         // Two neighbours that both fill their cells shall not touch.
         let most = cell_width as f32 - 2.0;
         let columns: Vec<_> = column_names.iter().map(|name| text::wrap(name, LABEL, most)).collect();
+        let captions: Vec<_> = captions.iter().map(|caption| text::wrap(caption, TICK, most)).collect();
         let rows: Vec<_> = row_names.iter().map(|name| text::shorten_inside(name, LABEL, WIDEST_ROW_NAME)).collect();
         let title = text::shorten(&layout.title, TITLE, WIDEST_TITLE);
 
@@ -202,11 +223,13 @@ impl Names {
         } else {
             (0, 0)
         };
+        let lines = captions.iter().filter(|lines| is_there(lines)).map(Vec::len).max().unwrap_or(0);
+        let caption_height = if lines > 0 { lines * whole(TICK.line()) + PAD / 2 } else { 0 };
         let title_width = whole(pixel(text::width(&title, TITLE).ceil()));
-        Names { title, title_width, columns, rows, left, top, cell_width, cell_height }
+        Names { title, title_width, columns, rows, captions, left, top, cell_width, cell_height, caption_height }
     }
 
-    fn draw(&self, page: &mut Page, across: &Axis, down: &Axis) {
+    fn draw(&self, page: &mut Page, across: &Axis, down: &Axis, picture_height: usize) {
         let (left, margin) = (signed(across.start(0)), signed(MARGIN));
         text::draw(page, &self.title, TITLE, Align::Left, (left, margin + TITLE.capital()));
         for (column, lines) in self.columns.iter().enumerate() {
@@ -216,8 +239,15 @@ impl Names {
             }
         }
         for (row, name) in self.rows.iter().enumerate() {
-            let baseline = down.middle(row) + LABEL.capital() / 2;
+            let baseline = signed(down.start(row) + picture_height / 2) + LABEL.capital() / 2;
             text::draw(page, name, LABEL, Align::Right, (left - signed(PAD), baseline));
+        }
+        for (number, lines) in self.captions.iter().enumerate() {
+            let (column, row) = (number % across.starts.len(), number / across.starts.len());
+            for (below, line) in (1..).zip(lines) {
+                let baseline = signed(down.start(row) + picture_height) + below * TICK.line();
+                text::draw(page, line, TICK, Align::Middle, (across.middle(column), baseline));
+            }
         }
     }
 }
@@ -274,6 +304,16 @@ mod tests {
         assert_eq!(image.get_pixel(16, 16).0, [255, 0, 51]);
         assert_eq!(image.get_pixel(16 + 56, 16).0, [0, 153, 255]);
         assert_eq!(image.dimensions(), (16 + 112 + 16, 16 + 56 + 16));
+    }
+
+    #[test]
+    fn a_picture_alone_has_its_own_size() {
+        let image = picture(array![0.0, 0.2, 0.4, 0.6, 0.8, 1.0].view(), shape(2, 3, 1)).unwrap();
+        assert_eq!(image.dimensions(), (3, 2));
+        assert_eq!([image.get_pixel(1, 0).0, image.get_pixel(2, 1).0], [[51; 3], [255; 3]]);
+        let image = picture(array![0.0, 0.2, 0.4, 0.6, 0.8, 1.0].view(), shape(1, 2, 3)).unwrap();
+        assert_eq!(image.get_pixel(1, 0).0, [153, 204, 255]);
+        assert!(picture(array![0.0].view(), shape(1, 2, 1)).is_err());
     }
 
     #[test]
@@ -371,6 +411,27 @@ mod tests {
             assert!((left - 12..=left - 8).contains(&last), "{last} before {left}");
         }
         assert!((0..16).all(|x| !dark(&x, 0, image.height())), "the margin stays free");
+    }
+
+    #[test]
+    fn captions_stand_below_their_pictures_and_move_only_what_is_further_down() {
+        let draw = |captions: &[&str]| {
+            let captions = captions.iter().map(ToString::to_string).collect();
+            grid(Array2::ones((4, 4)).view(), shape(2, 2, 1), &Layout { captions, ..plain(2) }).unwrap()
+        };
+        let bare = draw(&[]);
+        assert_eq!(draw(&["", ""]), bare);
+        let image = draw(&["3|8", "", "", "a caption that is broken into two lines"]);
+        let more = 2 * u32::try_from(TICK.line()).unwrap() + 4;
+        assert_eq!(image.dimensions(), (bare.width(), bare.height() + 2 * more));
+        let is_dark = |x: std::ops::Range<u32>, y: std::ops::Range<u32>| {
+            x.into_iter().any(|x| y.clone().any(|y| image.get_pixel(x, y).0[0] < 120))
+        };
+        // Below the first and the fourth picture, whose cells begin at 16 and 133, and below no other.
+        let (first, second) = (130..128 + more, 16 + 112 + more + 5 + 114..image.height() - 2);
+        assert!(is_dark(16..128, first.clone()) && !is_dark(133..245, first));
+        assert!(!is_dark(16..128, second.clone()) && is_dark(133..245, second));
+        assert!(has_frame(&image, 16, 15) && has_frame(&image, 16, 16 + 112 + more + 5 - 1));
     }
 
     #[test]

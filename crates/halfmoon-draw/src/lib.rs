@@ -22,7 +22,7 @@ mod text;
 pub use image::RgbImage;
 
 pub use curves::{Curves, Line, Mark, curves};
-pub use grid::{Layout, grid};
+pub use grid::{Layout, grid, picture};
 pub use learning::{Contender, Learning, Reference, learning};
 pub use png::{png_bytes, write_png};
 pub use project::{Projection, project};

@@ -158,6 +158,41 @@ impl Encoding {
         Some(encoded.mapv_into(|share| share.clamp(0.0, 1.0)))
     }
 
+    /// Encoded rows as they are once they are written down and read again: pixels in 255 steps from black to white, each yes/no column yes or no, each
+    /// category the one of its values that is largest, no gap anywhere.
+    pub fn settled(&self, mut rows: Array2<f32>) -> Array2<f32> {
+        let byte = |share: f32| (share.clamp(0.0, 1.0) * 255.0).round() / 255.0;
+        match &self.plan {
+            Plan::Image { standard: None, .. } => rows.mapv_inplace(byte),
+            Plan::Image { standard: Some(standard), .. } => {
+                rows.mapv_inplace(|x| standard.of(byte(x * standard.sd + standard.mean)));
+            }
+            Plan::Columns(columns) => {
+                for (code, Place { numbers, gap }) in columns.iter().zip(self.places()) {
+                    for mut row in rows.rows_mut() {
+                        if let Some(gap) = gap {
+                            row[gap] = 0.0;
+                        }
+                        let mut of = row.slice_axis_mut(Axis(0), numbers.clone().into());
+                        match code {
+                            Code::Numeric { .. } | Code::Constant => {}
+                            Code::YesNo { .. } => of[0] = one_if(of[0] > 0.5),
+                            Code::Category { seen, .. } => {
+                                let known = of.iter().take(seen.len()).enumerate();
+                                let largest = known.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(slot, _)| slot);
+                                of.fill(0.0);
+                                if let Some(slot) = largest {
+                                    of[slot] = 1.0;
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        rows
+    }
+
     /// What a reader should know of the training data: how gaps were filled, which columns tell
     /// nothing. One sentence each.
     pub fn notes(&self) -> Vec<String> {
@@ -512,6 +547,35 @@ mod tests {
         let schema = columns.iter().map(|(name, cells)| Column { name: (*name).into(), kind: kind(cells) }).collect();
         let columns = columns.into_iter().map(|(_, cells)| cells).collect();
         dataset(Features::Columns(schema), Inputs::Table(Table { rows, columns }))
+    }
+
+    #[test]
+    fn settled_rows_are_those_that_are_read_again() {
+        let data = mixed();
+        let encoding = Encoding::fit(&data, Pixels::Grey);
+        let rows: Vec<usize> = (0..data.len()).collect();
+        let encoded = encoding.encode(&data.inputs, &rows);
+        let blurred = encoded.mapv(|x| x * 0.8 + 0.05);
+        let settled = encoding.settled(blurred.clone());
+        assert_eq!(encoding.settled(settled.clone()), settled, "once is enough");
+        let Features::Columns(columns) = &data.schema.features else { panic!("a table") };
+        for (row, (was, is)) in blurred.rows().into_iter().zip(settled.rows()).enumerate() {
+            for (column, place) in encoding.places().into_iter().enumerate() {
+                assert_eq!(encoding.cell(was, column), encoding.cell(is, column), "row {row}, column {column}");
+                assert!(place.gap.is_none_or(|gap| is[gap] == 0.0));
+                if matches!(columns[column].kind, ColumnKind::Category { .. }) {
+                    assert!((is.slice_axis(Axis(0), place.numbers.into()).sum() - 1.0).abs() < 1e-6);
+                }
+            }
+        }
+        let shape = ImageShape { height: 1, width: 3, channels: 1, white: 16.0 };
+        let picture = dataset(Features::Image(shape), Inputs::Bytes(array![[0, 8, 16]]));
+        let settled = Encoding::fit(&picture, Pixels::Grey).settled(array![[-0.2, 0.501, 1.3]]);
+        assert_eq!(settled, array![[0.0, 128.0 / 255.0, 1.0]]);
+        let standardised = Encoding::fit(&picture, Pixels::Gaussian);
+        let settled = standardised.settled(array![[-9.0, 0.0, 9.0]]);
+        let shares = standardised.pixels(settled).unwrap();
+        assert!((&shares - &array![[0.0, 128.0 / 255.0, 1.0]]).iter().all(|off| off.abs() < 1e-5), "{shares}");
     }
 
     /// Every kind of column, with and without gaps.

@@ -67,6 +67,28 @@ pub trait Predictor: Send {
     fn completer(&self) -> Option<Box<dyn Completer + '_>> {
         None
     }
+
+    /// The model as one whose gradients lead to inputs that it is in doubt about. `None` for a model that makes no inputs, or whose answers have no
+    /// gradients.
+    fn synthesiser(&self) -> Option<Box<dyn Synthesiser + '_>> {
+        None
+    }
+}
+
+/// Inputs that a model makes and cannot tell the class of. Inputs are encoded, `[item, feature]`.
+pub trait Synthesiser {
+    /// Inputs that are begun under these classes and moved to where the likeliest classes are alike. `steps` is as many as are usual unless it is
+    /// given; `doubt` says how much an entropy of a nat counts beside log p(x), where inputs come by chains. The same for the same seed.
+    fn doubtful(&self, classes: &[Class], steps: Option<usize>, doubt: f64, seed: u64) -> Doubtful;
+}
+
+/// What a [`Synthesiser`] made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Doubtful {
+    /// `[item, feature]`.
+    pub inputs: Array2<f32>,
+    /// What they are made from: `[item, latent]`. `None` where they come by chains.
+    pub codes: Option<Array2<f32>>,
 }
 
 /// Inputs that chains come to. Inputs are encoded, `[item, feature]`.

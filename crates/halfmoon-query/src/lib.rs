@@ -36,4 +36,4 @@ pub use committee::{Ensemble, together};
 pub use picks::Picks;
 pub use pool::{Labelled, Need, Pool, keys_of_ids, keys_of_rows};
 pub use rule::{Ask, Judge, Pick, Query, RULES, Rule, rule};
-pub use said::Said;
+pub use said::{Questions, Said};

@@ -1,26 +1,34 @@
-//! What a model says of rows, as far as a rule wants to know.
+//! What a model says of rows, as far as somebody wants to know.
 
 use halfmoon_pool::scores::{Predictor, Scores};
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::pool::Need;
-use crate::rule::Rule;
 
-/// What a rule sees of some rows.
+/// What a model says of some rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Said {
-    /// With draws, densities and codes where the rule needs them, and nothing else that costs something.
+    /// With draws, densities and codes where they are needed, and nothing else that costs something.
     pub scores: Scores,
     /// See [`crate::Pool::labelled_probs`].
     pub labelled_probs: Option<Array2<f32>>,
 }
 
-impl Rule {
-    /// Asks a model about encoded rows `[n, d]`. A rule that needs draws gets so many of the network itself from a model that has any
-    /// ([`Predictor::networks`]), the same ones for the same seed, unless its answers hold several already, as a committee's do.
-    ///
-    /// What the rule needs and the model does not have is missing: [`Rule::query`] says so.
-    pub fn asks(&self, predictor: &dyn Predictor, inputs: ArrayView2<f32>, draws: usize, seed: u64) -> Said {
+/// What is to be asked of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Questions<'a> {
+    /// What somebody cannot do without, such as [`Rule::needs`](crate::Rule).
+    pub needs: &'a [Need],
+    /// Where draws are needed and the model's answers do not hold several already, as a committee's do: so many of the network itself
+    /// ([`Predictor::networks`]), from a model that has any.
+    pub draws: usize,
+    /// Decides these draws.
+    pub seed: u64,
+}
+
+impl Questions<'_> {
+    /// Asks a model about encoded rows `[n, d]`. What is needed and the model does not have is missing: [`Rule::query`](crate::Rule::query) says so.
+    pub fn ask(&self, predictor: &dyn Predictor, inputs: ArrayView2<f32>) -> Said {
         let needs = |need: Need| self.needs.contains(&need);
         let wants_codes = needs(Need::Codes) || needs(Need::Places);
         let mut scores = if needs(Need::Density) {
@@ -29,8 +37,8 @@ impl Rule {
             Scores { log_probs: predictor.log_probs(inputs), log_density: None, energy: None, codes: None }
         };
         scores.codes = if wants_codes { scores.codes.take().or_else(|| predictor.codes(inputs)) } else { None };
-        if needs(Need::Draws) && draws > 1 && scores.log_probs.len_of(Axis(1)) == 1 {
-            scores.log_probs = predictor.networks(inputs, draws, seed).unwrap_or(scores.log_probs);
+        if needs(Need::Draws) && self.draws > 1 && scores.log_probs.len_of(Axis(1)) == 1 {
+            scores.log_probs = predictor.networks(inputs, self.draws, self.seed).unwrap_or(scores.log_probs);
         }
         let wants_sampler = needs(Need::Sampler) || needs(Need::SamplerByClass);
         let labelled_probs = if wants_sampler { predictor.labelled_probs(inputs) } else { None };
@@ -96,7 +104,8 @@ mod tests {
             ("vaal", &["sampler"]),
         ] {
             let told = Told::default();
-            let said = rule(name).expect("a rule").asks(&told, rows.view(), 7, 1);
+            let said =
+                Questions { needs: rule(name).expect("a rule").needs, draws: 7, seed: 1 }.ask(&told, rows.view());
             assert_eq!(told.0.into_inner().expect("nobody panicked"), expected, "{name}");
             assert_eq!(said.scores.log_probs.len_of(Axis(1)), if name == "bald" { 7 } else { 1 });
             assert_eq!(said.scores.codes.is_some(), name == "k_center");
@@ -108,7 +117,7 @@ mod tests {
     fn without_draws_a_rule_that_needs_them_is_told_so() {
         let rows = Array2::zeros((3, 2));
         let rule = rule("bald").expect("a rule");
-        let said = rule.asks(&Told::default(), rows.view(), 0, 1);
+        let said = Questions { needs: rule.needs, draws: 0, seed: 1 }.ask(&Told::default(), rows.view());
         let keys = [1, 2, 3];
         let error = rule.query(&crate::Pool::new(&said.scores, &keys), &crate::Ask::default()).expect_err("no draws");
         assert!(error.to_string().contains("several draws"), "{error}");

@@ -6,13 +6,14 @@
 //! ```text
 //! log p(x, y) = f(x)_y − log Z        log p(x) = LSE_y f(x)_y − log Z        E(x) = −LSE_y f(x)_y        equations 4 to 6
 //! ∂ LSE / ∂ f = softmax(f)            ∂ f_y / ∂ f = onehot(y)                ∂ −log p(y | x) / ∂ f = softmax(f) − onehot(y)
+//! ∂ H[p(y | x)] / ∂ f_y = −p_y (log p_y + H),  p = softmax(f)
 //! ```
 //!
-//! The gradient of the input is in each case one backward pass that starts with the second row. So whatever lives on logits, a chain,
+//! The gradient of the input is in each case one backward pass that starts with one of these. So whatever lives on logits, a chain,
 //! an outlier score or an attack, is [`input_gradient`] with another start, and no parameter gets a gradient for it.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{log_softmax, softmax};
 use halfmoon_pool::encode::Layout;
 use serde::{Deserialize, Serialize};
 
@@ -57,13 +58,15 @@ pub enum Of<'a> {
     Classes(&'a Index),
     /// −log p(y | x).
     Mistake(&'a Index),
+    /// log p(x) + λ H[p(y | x)] for this λ.
+    Doubt(f64),
 }
 
 impl Of<'_> {
     /// ∂ / ∂ f.
     pub fn start(&self, logits: Tensor<2>) -> Tensor<2> {
         let [n, c] = logits.dims();
-        let probs = softmax(logits, 1);
+        let probs = softmax(logits.clone(), 1);
         match self {
             Of::Density => probs,
             Of::Classes(classes) if classes.is_empty() => probs,
@@ -74,6 +77,11 @@ impl Of<'_> {
             Of::Mistake(classes) => {
                 let onehot = one_hot(classes, c, &probs);
                 probs - onehot
+            }
+            Of::Doubt(weight) => {
+                let log_probs = log_softmax(logits, 1);
+                let entropy = -(probs.clone() * log_probs.clone()).sum_dim(1);
+                probs.clone() - probs * (log_probs + entropy) * *weight
             }
         }
     }

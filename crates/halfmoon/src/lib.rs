@@ -30,6 +30,7 @@ pub mod run;
 pub mod set_aside;
 pub mod sharpness;
 pub mod simulate;
+pub mod synthesis;
 mod tensorboard;
 pub mod train;
 pub mod trust;

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::batches::TrainingRows;
 use crate::checkpoint::Checkpoint;
 use crate::dist::Normal;
+use crate::energy::Of;
 use crate::loss::Loss;
 use crate::noise::Noise;
 use crate::ops::Index;
@@ -167,8 +168,13 @@ pub trait Generate {
 
 /// Inputs that chains come to, without a code.
 pub trait MakeByChains {
+    /// Where chains of so many steps up what `of` says come to that begin where those of these classes do, in units of inputs: `[n, d]`.
+    fn follow(&self, of: &Of, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2>;
+
     /// Where chains of so many steps towards these classes come to, in units of inputs: `[n, d]`.
-    fn examples(&self, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2>;
+    fn examples(&self, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2> {
+        self.follow(&Of::Classes(classes), classes, steps, noise)
+    }
 
     /// Chains that waited for the next step of the training when it ended, in units of inputs: `[chains, d]`. `None` where it was trained without chains.
     fn waiting(&self) -> Option<Tensor<2>>;

@@ -3,7 +3,7 @@
 use burn::tensor::activation::{log_softmax, sigmoid};
 use burn::tensor::{Device, Tensor};
 use halfmoon_pool::Class;
-use halfmoon_pool::scores::{ChainGenerator, Completer, Generator, Predictor, Scores, probs};
+use halfmoon_pool::scores::{ChainGenerator, Completer, Generator, Predictor, Scores, Synthesiser, probs};
 use ndarray::{Array, Array1, Array2, Array3, ArrayView2, Axis, RemoveAxis, concatenate};
 
 use crate::batches::tensor;
@@ -11,6 +11,7 @@ use crate::dist::log_sum_exp;
 use crate::model::{Classifier, Generate, LogDensity};
 use crate::noise::Noise;
 use crate::ops::Index;
+use crate::synthesis::synthesiser;
 
 /// Rows that go through the networks at once: enough to keep the cores busy, few enough for the cache.
 const ROWS: usize = 500;
@@ -98,6 +99,10 @@ impl<M: Classifier> Predictor for Trained<M> {
             return Some(Box::new(ByChains(self)));
         }
         Some(Box::new(PseudoGibbs { model: self.model.as_generate()?, answers: self, device: &self.device }))
+    }
+
+    fn synthesiser(&self) -> Option<Box<dyn Synthesiser + '_>> {
+        synthesiser(&self.model, &self.device)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What `sample`, `analogy`, `manifold` and `reconstruct` share: a run that makes pictures, the items that are shown,
+//! What `sample`, `analogy`, `manifold`, `reconstruct` and `synthesise` share: a run that makes pictures, the items that are shown,
 //! and the two files that come out.
 
 use std::io::Write;
@@ -25,7 +25,7 @@ use crate::npy::npy;
 /// A run whose model makes inputs from codes.
 pub(super) struct Maker {
     run: PathBuf,
-    output: PathBuf,
+    pub(super) output: PathBuf,
     pub(super) asked: Asked,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::Write;
+use std::path::Path;
 
 use halfmoon::predict::join;
 use halfmoon::run::{self, Asked};
@@ -12,26 +13,27 @@ use halfmoon_pool::metric::predicted;
 use halfmoon_pool::read::{self, Status};
 use halfmoon_pool::scores::{Predictor, Scores, probs};
 use halfmoon_pool::{Dataset, Error};
-use halfmoon_query::{Ask, Ensemble, Labelled, Need, Pool, Rule, keys_of_ids, keys_of_rows, rule};
+use halfmoon_query::{Ask, Ensemble, Labelled, Need, Pool, keys_of_ids, keys_of_rows, rule};
 use ndarray::{Array2, Axis, concatenate};
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::args::{Query, QueryFormat};
+use crate::args::{Query, QueryFormat, Reading};
 
 pub(crate) fn run(args: &Query) -> Result<(), Failure> {
     let rule = rule(&args.rule)?;
     let asked = run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?;
     let committee = committee(args, &asked)?;
     let predictor = committee.as_ref().map_or(&*asked.predictor, |committee| committee as &dyn Predictor);
-    let labelled = labelled(args, &asked);
-    let candidates = Candidates::read(args, &asked, predictor, rule, labelled.as_ref())?;
+    let labelled = labelled(&args.run, &asked);
+    let questions = Questions { needs: rule.needs, draws: args.draws, seed: args.seed };
+    let candidates = Candidates::read(&args.pool, &args.reading, &asked, predictor, &questions, labelled.as_ref())?;
     if candidates.ids.is_empty() {
         let hint = "a candidate is an item that can be read and is no copy of a labelled one";
         return Err(Error::data(args.pool.as_path(), "holds no candidate", hint).into());
     }
     let keys = keys_of_ids(&Ids::Names(candidates.ids.clone()));
-    let of_labelled = labelled.as_ref().map(|rows| rule.asks(predictor, rows.view(), args.draws, args.seed));
+    let of_labelled = labelled.as_ref().map(|rows| questions.ask(predictor, rows.view()));
     let pool = Pool {
         inputs: candidates.inputs.as_ref().map(|inputs| inputs.view()),
         labelled: of_labelled
@@ -44,7 +46,12 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
     };
     let ask = Ask { budget: args.number.get(), seed: args.seed, apart: args.apart, ..Ask::default() };
     let query = rule.query(&pool, &ask)?;
-    candidates.tell(&query);
+    candidates.tell();
+    if query.too_near > 0 {
+        let passed_over = "candidates were passed over: as good as copies of chosen ones";
+        eprintln!("note: {} {passed_over}", grouped(query.too_near));
+    }
+    eprintln!("{} of {} candidates", grouped(query.picks.len()), grouped(candidates.ids.len()));
     let probs = probs(&candidates.scores.log_probs);
     let chosen: Vec<Chosen> = query
         .picks
@@ -63,15 +70,20 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
         .collect();
     let text = match args.written {
         QueryFormat::Csv => csv(&chosen, args.explain)?,
-        QueryFormat::LabelStudio => label_studio(&chosen, rule, asked.entry.name),
+        QueryFormat::LabelStudio => label_studio(&chosen, rule.name, asked.entry.name),
     };
-    match &args.output {
-        None => std::io::stdout().lock().write_all(&text)?,
-        Some(output) if super::same_file(output, &args.pool) => {
+    write(&text, args.output.as_deref(), &args.pool)
+}
+
+/// To a file, which must not be the pool, or to standard output.
+pub(super) fn write(text: &[u8], output: Option<&Path>, pool: &Path) -> Result<(), Failure> {
+    match output {
+        None => std::io::stdout().lock().write_all(text)?,
+        Some(output) if super::same_file(output, pool) => {
             return Err(Error::usage("the output would overwrite the pool", "choose another file with --output").into());
         }
         Some(output) => {
-            run::write_aside(output, &text)?;
+            run::write_aside(output, text)?;
             writeln!(std::io::stdout().lock(), "{}", output.display())?;
         }
     }
@@ -100,8 +112,8 @@ fn committee(args: &Query, asked: &Asked) -> Result<Option<Ensemble>, Error> {
 }
 
 /// The labelled items that the run learned from, encoded. `None`, with a note, where its data are gone.
-fn labelled(args: &Query, asked: &Asked) -> Option<Array2<f32>> {
-    let train: Dataset = match learned_from(&args.run) {
+pub(super) fn labelled(run: &Path, asked: &Asked) -> Option<Array2<f32>> {
+    let train: Dataset = match learned_from(run) {
         Ok(train) => train,
         Err(error) => {
             eprintln!(
@@ -115,31 +127,33 @@ fn labelled(args: &Query, asked: &Asked) -> Option<Array2<f32>> {
 }
 
 /// What may be asked about.
-struct Candidates {
-    ids: Vec<String>,
-    scores: Scores,
-    /// What a sampler says of them, where the rule asks one.
+pub(super) struct Candidates {
+    pub(super) ids: Vec<String>,
+    pub(super) scores: Scores,
+    /// What a sampler says of them, where one is asked.
     labelled_probs: Option<Array2<f32>>,
-    /// Encoded, where a rule or the search for copies needs them.
-    inputs: Option<Array2<f32>>,
+    /// Encoded, where places are needed and the model has no codes.
+    pub(super) inputs: Option<Array2<f32>>,
     unreadable: usize,
     copies: usize,
 }
 
 impl Candidates {
-    fn read(
-        args: &Query,
+    /// Every item at `from` that can be read and is no copy of a labelled one, scored as far as needed.
+    pub(super) fn read(
+        from: &Path,
+        reading: &Reading,
         asked: &Asked,
         predictor: &dyn Predictor,
-        rule: &Rule,
+        questions: &Questions,
         labelled: Option<&Array2<f32>>,
     ) -> Result<Candidates, Error> {
         let known: HashSet<u64> = labelled.into_iter().flat_map(|rows| keys_of_rows(rows.view())).collect();
-        let wants_places = rule.needs.contains(&Need::Places);
+        let wants_places = questions.needs.iter().any(|need| matches!(need, Need::Places | Need::Codes));
         let mut found = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0, 0);
         let (ids, parts, sampled, inputs, unreadable, copies) = &mut found;
-        let options = super::options(asked, &args.reading)?;
-        read::stream(&args.pool, &asked.data.schema, &options, &mut |chunk| {
+        let options = super::options(asked, reading)?;
+        read::stream(from, &asked.data.schema, &options, &mut |chunk| {
             let is_readable = |row: &usize| !matches!(chunk.status[*row], Status::Unreadable(_));
             let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_readable).collect();
             *unreadable += chunk.ids.len() - rows.len();
@@ -152,7 +166,7 @@ impl Candidates {
             }
             let encoded = encoded.select(Axis(0), &kept);
             ids.extend(kept.iter().map(|&row| chunk.ids[rows[row]].clone()));
-            let said = rule.asks(predictor, encoded.view(), args.draws, args.seed);
+            let said = questions.ask(predictor, encoded.view());
             if wants_places && said.scores.codes.is_none() {
                 inputs.push(encoded);
             }
@@ -174,30 +188,28 @@ impl Candidates {
         Ok(Candidates { ids, scores, labelled_probs, inputs, unreadable, copies })
     }
 
-    /// What did not become a candidate, or no pick.
-    fn tell(&self, query: &halfmoon_query::Query) {
+    /// What did not become a candidate.
+    pub(super) fn tell(&self) {
         let said = [
             (self.unreadable, "items could not be read: `halfmoon predict` says why"),
             (self.copies, "items are copies of labelled ones and are not asked about"),
-            (query.too_near, "candidates were passed over: as good as copies of chosen ones"),
         ];
         for (count, what) in said.iter().filter(|(count, _)| *count > 0) {
             eprintln!("note: {} {what}", grouped(*count));
         }
-        eprintln!("{} of {} candidates", grouped(query.picks.len()), grouped(self.ids.len()));
     }
 }
 
 /// A candidate that is to be asked about.
-struct Chosen<'a> {
-    id: &'a str,
-    label: &'a str,
-    probability: f32,
-    utility: f64,
-    reason: &'a str,
+pub(super) struct Chosen<'a> {
+    pub(super) id: &'a str,
+    pub(super) label: &'a str,
+    pub(super) probability: f32,
+    pub(super) utility: f64,
+    pub(super) reason: &'a str,
 }
 
-fn csv(chosen: &[Chosen], explain: bool) -> Result<Vec<u8>, Failure> {
+pub(super) fn csv(chosen: &[Chosen], explain: bool) -> Result<Vec<u8>, Failure> {
     let broken = |error: csv::Error| Failure::Message(error.to_string());
     let mut writer = csv::Writer::from_writer(Vec::new());
     let reason = explain.then_some("reason");
@@ -214,13 +226,13 @@ fn csv(chosen: &[Chosen], explain: bool) -> Result<Vec<u8>, Failure> {
 }
 
 /// Tasks as `halfmoon import` takes them back with their annotations.
-fn label_studio(chosen: &[Chosen], rule: &Rule, model: &str) -> Vec<u8> {
+pub(super) fn label_studio(chosen: &[Chosen], rule: &str, model: &str) -> Vec<u8> {
     let task = |Chosen { id, label, probability, utility, reason }: &Chosen| {
         let result =
             json!([{ "from_name": "label", "to_name": "item", "type": "choices", "value": { "choices": [label] } }]);
         json!({
             "data": { "halfmoon_id": id },
-            "meta": { "rule": rule.name, "utility": utility, "why": reason },
+            "meta": { "rule": rule, "utility": utility, "why": reason },
             "predictions": [{ "model_version": model, "score": probability, "result": result }],
         })
     };

@@ -333,17 +333,17 @@ impl Jem {
         Langevin { step_size: langevin.step_size * caution, ..langevin }
     }
 
-    /// Where chains come to that begin at these rows, as the network sees rows; the first of them climb towards these classes.
-    fn climb(&self, langevin: &Langevin, start: Tensor<2>, classes: &Index, noise: &mut Noise) -> Climbed {
+    /// Where chains up what `of` says come to that begin at these rows, as the network sees rows.
+    fn climb(&self, langevin: &Langevin, start: Tensor<2>, of: &Of, noise: &mut Noise) -> Climbed {
         let fixed = self.clone().no_grad();
-        langevin.run(start, |x| input_gradient(|x| fixed.logits(x), x, &Of::Classes(classes)), noise)
+        langevin.run(start, |x| input_gradient(|x| fixed.logits(x), x, of), noise)
     }
 
     /// Chains of a step.
     pub fn chains(&self, n: usize, setbacks: u32, noise: &mut Noise) -> Step {
         let chains = self.buffer.draw(n, self.config.fresh, noise);
         let langevin = self.langevin(vitals::caution(setbacks));
-        let ends = self.climb(&langevin, chains.at.clone(), &chains.classes, noise);
+        let ends = self.climb(&langevin, chains.at.clone(), &Of::Classes(&chains.classes), noise);
         Step { chains, ends }
     }
 
@@ -475,10 +475,10 @@ impl Classifier for Jem {
 }
 
 impl MakeByChains for Jem {
-    fn examples(&self, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2> {
+    fn follow(&self, of: &Of, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2> {
         let start = self.buffer.beginnings(classes, noise);
         let langevin = Langevin { steps, ..self.langevin(self.caution) };
-        unseen(&self.layout, self.climb(&langevin, start, classes, noise).at)
+        unseen(&self.layout, self.climb(&langevin, start, of, noise).at)
     }
 
     fn waiting(&self) -> Option<Tensor<2>> {

@@ -256,10 +256,10 @@ impl LogDensity for Lsd {
 }
 
 impl MakeByChains for Lsd {
-    fn examples(&self, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2> {
+    fn follow(&self, of: &Of, classes: &Index, steps: usize, noise: &mut Noise) -> Tensor<2> {
         let start = noise.uniform([classes.len(), self.layout.width()]) * 2.0 - 1.0;
         let (langevin, logits) = (Langevin { steps, ..self.config.langevin }, self.fixed_logits());
-        let climbed = langevin.run(start, |x| input_gradient(&logits, x, &Of::Classes(classes)), noise);
+        let climbed = langevin.run(start, |x| input_gradient(&logits, x, of), noise);
         unseen(&self.layout, climbed.at)
     }
 

@@ -176,9 +176,9 @@ impl M1M2 {
         self.seen(&Normal { mean: mean.detach(), log_var: log_var.detach() })
     }
 
-    /// What M2 sees of a row when it is asked, E[z₁ | x]: `[n, d]` → `[n, units]`.
+    /// What M2 sees of a row when it is asked, E[z₁ | x]: `[n, d]` → `[n, units]`. Gradients reach the row.
     fn code(&self, x: &Tensor<2>) -> Tensor<2> {
-        self.q_z1(x).mean
+        columns(self.m1.posterior(x).mean, &self.units())
     }
 }
 

@@ -13,7 +13,7 @@ use halfmoon_pool::dataset::Ids;
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::scores::{Predictor, Scores, probs};
 use halfmoon_pool::{Class, Dataset, Error, Result, split};
-use halfmoon_query::{Ensemble, Labelled, Need, Pick, Pool, keys_of_ids, rule};
+use halfmoon_query::{Ensemble, Labelled, Need, Pick, Pool, Questions, keys_of_ids, rule};
 use ndarray::Array3;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -266,9 +266,10 @@ impl Cell<'_> {
             return Ok((candidates, Vec::new()));
         }
         let ask = simulation.ask(seed, round);
+        let questions = Questions { needs: rule.needs, draws: simulation.draws, seed: ask.seed };
         let asks = |rows: &[usize]| {
             let inputs = ground.encoding.encode(&ground.train.inputs, rows);
-            (rule.asks(predictor, inputs.view(), simulation.draws, ask.seed), inputs)
+            (questions.ask(predictor, inputs.view()), inputs)
         };
         let (said, inputs) = asks(&candidates);
         let (of_labelled, labelled_inputs) = asks(&items.labelled());

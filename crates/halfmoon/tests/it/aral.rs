@@ -7,7 +7,7 @@ use halfmoon_pool::dataset::{Class, Column, ColumnKind, Dataset, Features, Ids, 
 use halfmoon_pool::encode::Encoding;
 use halfmoon_pool::scores::Predictor;
 use halfmoon_pool::{read, split};
-use halfmoon_query::{Ask, Pool, keys_of_ids, rule};
+use halfmoon_query::{Ask, Pool, Questions, keys_of_ids, rule};
 use ndarray::{Array2, Axis};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -54,7 +54,8 @@ fn shifted(seed: u64) -> (Dataset, Vec<bool>) {
 fn asked(name: &str, predictor: &dyn Predictor, encoding: &Encoding, dataset: &Dataset, budget: usize) -> Vec<usize> {
     let open: Vec<usize> = (0..dataset.len()).filter(|&row| dataset.labels[row].is_none()).collect();
     let rule = rule(name).unwrap();
-    let said = rule.asks(predictor, encoding.encode(&dataset.inputs, &open).view(), 20, 1);
+    let said = Questions { needs: rule.needs, draws: 20, seed: 1 }
+        .ask(predictor, encoding.encode(&dataset.inputs, &open).view());
     let keys = keys_of_ids(&dataset.ids.select(&open));
     let pool = Pool {
         labelled_probs: said.labelled_probs.as_ref().map(|probs| probs.view()),

@@ -86,10 +86,11 @@ fn the_gradient_of_the_input_is_that_of_central_differences() {
                 Of::Density => log_density(logits),
                 Of::Classes(y) => Categorical { logits: logits.clone() }.log_prob(y) + log_density(logits),
                 Of::Mistake(y) => -Categorical { logits }.log_prob(y),
+                Of::Doubt(weight) => log_density(logits.clone()) + Categorical { logits }.entropy() * *weight,
             };
             numbers(&rows.sum())[0]
         };
-        for of in [Of::Density, Of::Classes(&y), Of::Mistake(&y)] {
+        for of in [Of::Density, Of::Classes(&y), Of::Mistake(&y), Of::Doubt(7.0)] {
             let found = numbers(&input_gradient(|x| fixed.logits(x), &x, &of));
             for place in [0, 17, 36 + 8, 71] {
                 let step = 1e-5;
@@ -104,6 +105,30 @@ fn the_gradient_of_the_input_is_that_of_central_differences() {
             }
         }
     }
+}
+
+#[test]
+fn the_entropy_has_its_gradient_in_the_logits_and_none_where_all_classes_are_alike() {
+    // −p_k (log p_k + H), by differences of H = log Σ exp f − Σ p f.
+    let logits = [0.3, -1.2, 2.0];
+    let entropy = |f: [f64; 3]| {
+        let sum: f64 = f.iter().map(|f| f.exp()).sum();
+        sum.ln() - f.iter().map(|f| f * f.exp() / sum).sum::<f64>()
+    };
+    let at = |weight: f64, f: [f64; 3]| numbers(&Of::Doubt(weight).start(matrix([f], &device())));
+    let (found, density) = (at(5.0, logits), at(0.0, logits));
+    for k in 0..3 {
+        let moved = |by: f64| {
+            let mut f = logits;
+            f[k] += by;
+            entropy(f)
+        };
+        let expected = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+        assert!(((found[k] - density[k]) / 5.0 - expected).abs() < 1e-8, "{} and {expected}", found[k]);
+    }
+    assert!(at(5.0, [1.0; 3]).iter().all(|p| (p - 1.0 / 3.0).abs() < 1e-12));
+    // p log p is 0 where p is.
+    assert_eq!(at(5.0, [0.0, -2000.0, -2000.0]), [1.0, 0.0, 0.0]);
 }
 
 #[test]

@@ -21,5 +21,6 @@ mod lsd;
 mod ops;
 mod savings;
 mod support;
+mod synthesis;
 mod vae;
 mod vat;
