@@ -21,6 +21,7 @@ mod report;
 mod robust;
 mod sample;
 mod status;
+mod stream;
 mod train;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Query(args) => query::run(&args),
+        Command::Stream(args) => stream::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Models => lists::models(),
         Command::Formats => lists::formats(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use halfmoon::predict::join;
 use halfmoon::run::{self, Asked};
@@ -22,7 +23,7 @@ use crate::args::{Query, QueryFormat};
 pub(crate) fn run(args: &Query) -> Result<(), Failure> {
     let rule = rule(&args.rule)?;
     let asked = run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?;
-    let committee = committee(args, &asked)?;
+    let committee = committee(&args.run, args.model.as_deref(), &args.committee, &asked)?;
     let predictor = committee.as_ref().map_or(&*asked.predictor, |committee| committee as &dyn Predictor);
     let labelled = labelled(args, &asked);
     let candidates = Candidates::read(args, &asked, predictor, rule, labelled.as_ref())?;
@@ -78,12 +79,17 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
 }
 
 /// The models of further runs beside this one, as draws of one model.
-fn committee(args: &Query, asked: &Asked) -> Result<Option<Ensemble>, Error> {
-    if args.committee.is_empty() {
+pub(super) fn committee(
+    first: &Path,
+    model: Option<&str>,
+    others: &[PathBuf],
+    asked: &Asked,
+) -> Result<Option<Ensemble>, Error> {
+    if others.is_empty() {
         return Ok(None);
     }
-    let mut members = vec![run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?.predictor];
-    for folder in &args.committee {
+    let mut members = vec![run::open(first, model, &run::device("cpu")?)?.predictor];
+    for folder in others {
         let other = run::open(folder, None, &run::device("cpu")?)?;
         if other.data.encoding != asked.data.encoding || other.data.schema.classes != asked.data.schema.classes {
             let problem = "sees inputs, or names classes, in another way than the first run";

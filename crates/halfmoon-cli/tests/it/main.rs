@@ -15,6 +15,7 @@ mod query;
 mod report;
 mod resume;
 mod ssl;
+mod stream;
 mod support;
 mod tables;
 mod train;
