@@ -12,6 +12,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, value_parser};
 use halfmoon::synthesis::DOUBT;
 use halfmoon_pool::outlier::OUTLIER_SCORES;
 use halfmoon_query::RULES;
+use halfmoon_query::stream::MANAGERS;
 
 pub(crate) use active::Simulate;
 pub(crate) use project::{Export, Import, Init, Status};
@@ -83,6 +84,12 @@ pub(crate) enum Command {
     /// Make up inputs that the model cannot tell the class of, as plausible as real ones; or find the real items nearest to them
     #[command(alias = "synthesize")]
     Synthesise(Box<Synthesise>),
+    /// Answer items that arrive line by line: ask for a label or skip, within a budget
+    /// Each line of standard input is answered with a line of standard output before the next is waited for. Lines are those
+    /// of a table, or JSON objects such as {"id": 7, "size": 24.5, "food": null}, {"id": 7, "x": [0, 12.5]} or {"path": "a.png"}.
+    /// A line that cannot be read is skipped, and `problem` says why. The item that came last is not counted twice if it comes
+    /// again under the same id.
+    Stream(Stream),
     /// Download a public data set, checked; without SET, list them
     Get(Get),
     /// List the models
@@ -514,6 +521,69 @@ pub(crate) enum QueryFormat {
     Csv,
     /// Tasks with what the model says
     LabelStudio,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Stream {
+    /// A run folder that `halfmoon train` wrote
+    pub(crate) run: PathBuf,
+    /// The items: `-` for standard input, a pipe or anything else that `predict` reads. No label of theirs is read
+    #[arg(default_value = "-")]
+    pub(crate) input: PathBuf,
+    /// The share of the items that may be asked about
+    #[arg(long, value_name = "SHARE", default_value_t = halfmoon_query::stream::Settings::default().budget)]
+    pub(crate) budget: f64,
+    #[arg(long, value_name = "NAME", default_value = "margin", help = stream_rules())]
+    pub(crate) rule: String,
+    /// How the budget is kept
+    #[arg(long, value_name = "NAME", default_value = MANAGERS[0].name, value_parser = PossibleValuesParser::new(MANAGERS.iter().map(|manager| manager.name)))]
+    pub(crate) manager: String,
+    /// Items that an item is held against: the last W
+    #[arg(long, value_name = "W", default_value_t = halfmoon_query::stream::Settings::default().window)]
+    pub(crate) window: usize,
+    /// Of the manager `fixed`: ask above this utility [default: what the budget's share of the first W items reaches]
+    #[arg(long, value_name = "UTILITY", allow_hyphen_values = true)]
+    pub(crate) threshold: Option<f64>,
+    /// Keep here how far the stream has come. It is written before each answer, and a stream that ended or was killed goes
+    /// on from it with the items that follow [default: stream.jsonl in the run folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Forget what the state says and begin anew
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Decides whatever is drawn
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How answers are written
+    #[arg(long = "as", value_name = "FORMAT", default_value = "csv")]
+    pub(crate) written: StreamFormat,
+    /// Also say why an item is worth what it is, in a column `reason`
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Further runs on the same data, such as with other seeds: the draws that `bald` and its like need
+    #[arg(long, value_name = "RUN,…", value_delimiter = ',')]
+    pub(crate) committee: Vec<PathBuf>,
+    /// Draws of the network itself that such rules get, from a run whose model has dropout and without a committee
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) draws: usize,
+    /// Ask this model of the run [default: its first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum StreamFormat {
+    /// A table
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+fn stream_rules() -> String {
+    let names: Vec<&str> = RULES.iter().filter(|rule| rule.is_for_streams()).map(|rule| rule.name).collect();
+    format!("What an item's utility is; `random` is what any other must beat. One of {}", names.join(", "))
 }
 
 #[derive(ClapArgs)]

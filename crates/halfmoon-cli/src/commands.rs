@@ -24,6 +24,7 @@ mod robust;
 mod sample;
 mod simulate;
 mod status;
+mod stream;
 mod synthesise;
 mod temper;
 mod train;
@@ -60,6 +61,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Query(args) => query::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Synthesise(args) => synthesise::run(&args),
+        Command::Stream(args) => stream::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Models => lists::models(),
         Command::Formats => lists::formats(),

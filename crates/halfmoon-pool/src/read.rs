@@ -8,6 +8,7 @@ mod digits;
 mod idx;
 mod image_folder;
 mod labels_from;
+pub mod lines;
 mod npy;
 mod parquet;
 mod picture;

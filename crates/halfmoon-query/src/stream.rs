@@ -183,6 +183,11 @@ impl Stream {
         self.manager.name
     }
 
+    /// What it is asked within.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Both that what was asked lately leaves room, and that what was asked in all does.
     fn may_ask(&self) -> bool {
         let Settings { budget, window, .. } = self.settings;

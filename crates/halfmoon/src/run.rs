@@ -11,6 +11,7 @@
 //! RUN/MODEL/robust.json        what `halfmoon robust` found, where it was asked
 //! RUN/MODEL/log.jsonl           the loss terms, a line every few steps
 //! RUN/MODEL/events.out.tfevents.*   the same for TensorBoard
+//! RUN/stream.jsonl             how far `halfmoon stream` has come, where nothing else was said
 //! RUN/folds/N/MODEL/            the same for each held-out fold, where there were no test data
 //! ```
 
@@ -137,6 +138,15 @@ pub fn open_logits(folder: &Path, model: Option<&str>, device: &Device) -> Resul
     let Opened { entry, data, config, stored, .. } = find(folder, model)?;
     let layout = data.encoding.layout();
     (entry.logits)(config.settings(entry), &layout, data.schema.classes.len(), &stored, device)
+}
+
+/// BLAKE3 of the parameters of a run's first model, or of the one of this name: what tells one training from another.
+pub fn fingerprint(folder: &Path, model: Option<&str>) -> Result<String> {
+    let Opened { run, entry, finished, .. } = find(folder, model)?;
+    let of = run.model(entry);
+    let path = if finished { weights(&of) } else { checkpoint(&of) };
+    let bytes = fs::read(&path).map_err(|source| Error::io(&path, source))?;
+    Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
 /// A run's model before it is loaded.

@@ -168,6 +168,12 @@ impl Simulation {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("{name} must be at least 1"), ""));
         }
+        if let Some(name) = &self.start_rule {
+            if !needs_no_model(rule(name)?) {
+                let hint = "cold_start, k_center and random need none";
+                return Err(Error::usage(format!("--start-by {name}: there is no model before the first label"), hint));
+            }
+        }
         if !(self.apart >= 0.0 && self.apart.is_finite()) {
             return Err(Error::usage("--apart must be 0 or more", ""));
         }

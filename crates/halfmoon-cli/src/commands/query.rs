@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use halfmoon::predict::join;
 use halfmoon::run::{self, Asked};
@@ -13,7 +13,7 @@ use halfmoon_pool::metric::predicted;
 use halfmoon_pool::read::{self, Status};
 use halfmoon_pool::scores::{Predictor, Scores, probs};
 use halfmoon_pool::{Dataset, Error};
-use halfmoon_query::{Ask, Ensemble, Labelled, Need, Pool, keys_of_ids, keys_of_rows, rule};
+use halfmoon_query::{Ask, Ensemble, Labelled, Need, Pool, Questions, keys_of_ids, keys_of_rows, rule};
 use ndarray::{Array2, Axis, concatenate};
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ use crate::args::{Query, QueryFormat, Reading};
 pub(crate) fn run(args: &Query) -> Result<(), Failure> {
     let rule = rule(&args.rule)?;
     let asked = run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?;
-    let committee = committee(args, &asked)?;
+    let committee = committee(&args.run, args.model.as_deref(), &args.committee, &asked)?;
     let predictor = committee.as_ref().map_or(&*asked.predictor, |committee| committee as &dyn Predictor);
     let labelled = labelled(&args.run, &asked);
     let questions = Questions { needs: rule.needs, draws: args.draws, seed: args.seed };
@@ -91,12 +91,17 @@ pub(super) fn write(text: &[u8], output: Option<&Path>, pool: &Path) -> Result<(
 }
 
 /// The models of further runs beside this one, as draws of one model.
-fn committee(args: &Query, asked: &Asked) -> Result<Option<Ensemble>, Error> {
-    if args.committee.is_empty() {
+pub(super) fn committee(
+    first: &Path,
+    model: Option<&str>,
+    others: &[PathBuf],
+    asked: &Asked,
+) -> Result<Option<Ensemble>, Error> {
+    if others.is_empty() {
         return Ok(None);
     }
-    let mut members = vec![run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?.predictor];
-    for folder in &args.committee {
+    let mut members = vec![run::open(first, model, &run::device("cpu")?)?.predictor];
+    for folder in others {
         let other = run::open(folder, None, &run::device("cpu")?)?;
         if other.data.encoding != asked.data.encoding || other.data.schema.classes != asked.data.schema.classes {
             let problem = "sees inputs, or names classes, in another way than the first run";

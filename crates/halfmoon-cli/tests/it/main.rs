@@ -17,6 +17,7 @@ mod resume;
 mod review;
 mod simulate;
 mod ssl;
+mod stream;
 mod support;
 mod synthesise;
 mod tables;

@@ -192,8 +192,9 @@ fn other_data_are_judged_but_for_what_the_run_has_learned_from() {
 
 #[test]
 fn items_of_the_test_data_are_named_as_a_project_names_them_and_copies_across_are_told() {
-    // Rows 201 to 260, the eighth of them with another label, and a copy of the sixth training row.
-    let rows = (200..260).map(|row| corner(row, 0.0, if row == 207 { row + 1 } else { row }));
+    // Rows 201 to 260, some of them with another label, and a copy of the sixth training row.
+    let wrong = [207, 219, 231, 243, 255];
+    let rows = (200..260).map(|row| corner(row, 0.0, if wrong.contains(&row) { row + 1 } else { row }));
     let header = corners(0, &[]);
     let test: String = std::iter::once(header).chain(rows).chain([corner(5, 0.0, 5)]).collect();
     let place = Place::with("train.csv", corners(150, &[]));
@@ -201,7 +202,10 @@ fn items_of_the_test_data_are_named_as_a_project_names_them_and_copies_across_ar
     train(&place, "train.csv --test test.csv");
     let said = place.run("review run --json").exits(0).json();
     assert_eq!(said["items"], 211);
-    assert!(texts(list(&said, "label_errors"), "id").contains(&"test/8"), "{said}");
+    // Those that the model is surer of than it is of that class on average: some of them.
+    let found = texts(list(&said, "label_errors"), "id");
+    let is_wrong = |id: &&str| wrong.iter().any(|row| **id == format!("test/{}", row - 199));
+    assert!(!found.is_empty() && found.iter().all(is_wrong), "{said}");
     let copies = list(&said, "exact_copies");
     assert_eq!((copies.len(), &copies[0]["in_several_splits"]), (1, &json!(true)));
     assert_eq!(texts(list(&copies[0], "items"), "id"), ["6", "test/61"]);

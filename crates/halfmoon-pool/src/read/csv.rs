@@ -5,7 +5,7 @@
 //!
 //! The way of a byte: [`origin`] unpacks it, [`dialect`] finds delimiter and header, [`records`]
 //! splits into fields, [`rows`] names the columns and sets ragged rows aside, [`kinds`] says what a
-//! column is, [`columns`] holds its cells.
+//! column is, [`columns`] holds its cells. [`lines`] is for tables that are answered line by line.
 
 mod cell;
 mod columns;
@@ -13,6 +13,7 @@ mod dialect;
 mod files;
 mod items;
 mod kinds;
+mod lines;
 mod origin;
 mod records;
 mod rows;
@@ -26,6 +27,8 @@ pub(super) use columns::{Filler, columns_note};
 pub(super) use files::{FileLabel, file_labels};
 pub(super) use items::{LabelTable, label_table};
 pub(super) use kinds::{Forced, Plan, Seen, forced_kinds, notes as column_notes};
+pub(super) use lines::{LineTable, finite};
+pub(super) use origin::{BYTE_ORDER_MARK, refuse_utf_16, unpacked};
 pub(super) use rows::Layout;
 pub(super) use words::{Found, shortened};
 

@@ -20,7 +20,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, json};
 
-use super::{Contender, Ground, Point, Simulation, Told, needs_no_model, seed_of};
+use super::{Contender, Ground, Point, Simulation, Told, seed_of};
 use crate::checkpoint::Checkpoint;
 use crate::experiment::predictions;
 use crate::fit::Task;
@@ -92,13 +92,16 @@ impl Cell<'_> {
                 return Ok(true);
             }
             let model = format!("round-{round}");
-            journal.add_model(&Model {
-                name: model.clone(),
-                run: None,
-                learned: Some(journal.last_event()?),
-                at: Moment::now(),
-                about: Map::from_iter([("accuracy".into(), json!(accuracy)), ("nll".into(), json!(nll))]),
-            })?;
+            // A round that was interrupted may have written its model down.
+            if journal.models()?.iter().all(|other| other.name != model) {
+                journal.add_model(&Model {
+                    name: model.clone(),
+                    run: None,
+                    learned: Some(journal.last_event()?),
+                    at: Moment::now(),
+                    about: Map::from_iter([("accuracy".into(), json!(accuracy)), ("nll".into(), json!(nll))]),
+                })?;
+            }
             let rows: Vec<usize> = picks.iter().map(|pick| candidates[pick.item]).collect();
             let said = self.said(&*predictor, &rows, &model);
             let why = picks.iter().map(|pick| Some(pick.reason.clone())).collect();
@@ -142,10 +145,6 @@ impl Cell<'_> {
             return Ok((0..labels.len()).filter(|&row| labels[row].is_some()).collect());
         };
         let rule = rule(name)?;
-        if !needs_no_model(rule) {
-            let hint = "cold_start, k_center and random need none";
-            return Err(Error::usage(format!("--start-by {name}: there is no model before the first label"), hint));
-        }
         let rows: Vec<usize> = (0..labels.len()).filter(|&row| labels[row].is_some()).collect();
         let inputs = self.ground.encoding.encode(&self.ground.train.inputs, &rows);
         let even = -(classes.len() as f32).ln();

@@ -70,17 +70,9 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn read(mut input: Box<dyn Read>, name: &Path) -> Result<Head> {
+    pub(super) fn read(input: Box<dyn Read>, name: &Path) -> Result<Head> {
         let failed = |source| Error::io(name, source);
-        let mut magic = Vec::new();
-        input.by_ref().take(2).read_to_end(&mut magic).map_err(failed)?;
-        let is_gzip = magic == [0x1f, 0x8b];
-        let input = Cursor::new(magic).chain(BufReader::with_capacity(HEAD, input));
-        let mut rest: Box<dyn BufRead> = if is_gzip {
-            Box::new(BufReader::with_capacity(HEAD, MultiGzDecoder::new(input)))
-        } else {
-            Box::new(input)
-        };
+        let mut rest = unpacked(input).map_err(failed)?;
 
         let mut bytes = Vec::new();
         let mut is_all = false;
@@ -98,13 +90,7 @@ impl Head {
             let length = read.len();
             rest.consume(length);
         }
-        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-            return Err(Error::data(
-                name,
-                "is UTF-16 text",
-                "save it as UTF-8, for instance with `iconv -f UTF-16 -t UTF-8 old.csv > new.csv`",
-            ));
-        }
+        refuse_utf_16(&bytes, name)?;
         if bytes.contains(&0) {
             return Err(Error::data(
                 name,
@@ -112,11 +98,39 @@ impl Head {
                 "`halfmoon formats` lists what can be read",
             ));
         }
-        if bytes.starts_with(&[0xef, 0xbb, 0xbf]) {
-            bytes.drain(..3);
+        if bytes.starts_with(&BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
         }
         Ok(Head { bytes, is_all, rest })
     }
+}
+
+/// May stand at the beginning of UTF-8 text.
+pub(in crate::read) const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// Bytes as they come, out of gzip where the first ones say so.
+pub(in crate::read) fn unpacked(mut input: Box<dyn Read>) -> io::Result<Box<dyn BufRead>> {
+    let mut magic = Vec::new();
+    // One byte at a time: a first line may be an empty one, and its writer may wait for what becomes of it.
+    input.by_ref().take(1).read_to_end(&mut magic)?;
+    if magic == [0x1f] {
+        input.by_ref().take(1).read_to_end(&mut magic)?;
+    }
+    let is_gzip = magic == [0x1f, 0x8b];
+    let input = Cursor::new(magic).chain(BufReader::with_capacity(HEAD, input));
+    Ok(if is_gzip { Box::new(BufReader::with_capacity(HEAD, MultiGzDecoder::new(input))) } else { Box::new(input) })
+}
+
+/// Text that begins like UTF-16 is none that can be read.
+pub(in crate::read) fn refuse_utf_16(bytes: &[u8], name: &Path) -> Result<()> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Error::data(
+            name,
+            "is UTF-16 text",
+            "save it as UTF-8, for instance with `iconv -f UTF-16 -t UTF-8 old.csv > new.csv`",
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -103,8 +103,7 @@ impl Rows {
     }
 
     pub(super) fn raggedness(&self, record: &Record) -> Option<String> {
-        let width = self.layout.names.len();
-        (record.len() != width).then(|| format!("{} instead of {}", plural(record.len(), "field"), grouped(width)))
+        self.layout.raggedness(record)
     }
 
     /// A table without rows, or with more ragged rows than others, is not usable.
@@ -144,30 +143,7 @@ impl Rows {
 
     /// Where each column of a trained run stands in this file.
     pub(super) fn match_columns(&self, columns: &[Column]) -> Result<Vec<usize>> {
-        let numbered = is_numbered(columns);
-        let find = |name: &str| match self.layout.names.iter().position(|known| known == name) {
-            None if numbered => self.layout.by_number(name),
-            found => found,
-        };
-        columns
-            .iter()
-            .map(|column| find(&column.name).ok_or_else(|| self.missing_column(&column.name, numbered)))
-            .collect()
-    }
-
-    fn missing_column(&self, name: &str, numbered: bool) -> Error {
-        let hint = if numbered {
-            format!(
-                "the trained run knows columns by number, and rows have {} here: keep the layout of the training data",
-                plural(self.layout.names.len(), "field")
-            )
-        } else if self.layout.has_header {
-            format!("{}; the delimiter is {}", self.layout.guess(name), delimiter_name(self.layout.delimiter))
-        } else {
-            let first = shortened(self.layout.first.iter().map(|field| excerpt(field)), 8);
-            format!("the first line must hold the names of the columns; it holds: {first}")
-        };
-        Error::data(self.name.as_path(), format!("column {name} is missing"), hint)
+        self.layout.match_columns(&self.name, columns)
     }
 }
 
@@ -182,6 +158,60 @@ impl Layout {
             renamed: Vec::new(),
             first: Vec::new(),
         }
+    }
+
+    /// Of a table of which nothing but the first line is known.
+    pub(super) fn of_first_line(
+        delimiter: u8,
+        delimiter_is_given: bool,
+        has_header: bool,
+        first: Vec<String>,
+    ) -> Layout {
+        let (names, renamed) = if has_header {
+            column_names(first.clone())
+        } else {
+            ((1..=first.len()).map(|number| number.to_string()).collect(), Vec::new())
+        };
+        Layout { delimiter, delimiter_is_given, has_header, names, renamed, first }
+    }
+
+    /// What stands between two fields.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// Why a record that has not one field a column cannot be read.
+    pub(super) fn raggedness(&self, record: &Record) -> Option<String> {
+        let width = self.names.len();
+        (record.len() != width).then(|| format!("{} instead of {}", plural(record.len(), "field"), grouped(width)))
+    }
+
+    /// Where each column of a trained run stands in the file of this name.
+    pub(super) fn match_columns(&self, name: &Path, columns: &[Column]) -> Result<Vec<usize>> {
+        let numbered = is_numbered(columns);
+        let find = |column: &str| match self.names.iter().position(|known| known == column) {
+            None if numbered => self.by_number(column),
+            found => found,
+        };
+        columns
+            .iter()
+            .map(|column| find(&column.name).ok_or_else(|| self.missing_column(name, &column.name, numbered)))
+            .collect()
+    }
+
+    fn missing_column(&self, name: &Path, column: &str, numbered: bool) -> Error {
+        let hint = if numbered {
+            format!(
+                "the trained run knows columns by number, and rows have {} here: keep the layout of the training data",
+                plural(self.names.len(), "field")
+            )
+        } else if self.has_header {
+            format!("{}; the delimiter is {}", self.guess(column), delimiter_name(self.delimiter))
+        } else {
+            let first = shortened(self.first.iter().map(|field| excerpt(field)), 8);
+            format!("the first line must hold the names of the columns; it holds: {first}")
+        };
+        Error::data(name, format!("column {column} is missing"), hint)
     }
 
     /// Whether `1,5` may be a number.
