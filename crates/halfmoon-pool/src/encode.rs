@@ -574,7 +574,7 @@ mod tests {
         assert_eq!(settled, array![[0.0, 128.0 / 255.0, 1.0]]);
         let standardised = Encoding::fit(&picture, Pixels::Gaussian);
         let settled = standardised.settled(array![[-9.0, 0.0, 9.0]]);
-        let shares = standardised.pixels(settled).unwrap();
+        let shares = standardised.pixels(settled).expect("pictures have pixels");
         assert!((&shares - &array![[0.0, 128.0 / 255.0, 1.0]]).iter().all(|off| off.abs() < 1e-5), "{shares}");
     }
 

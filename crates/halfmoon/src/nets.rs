@@ -334,7 +334,7 @@ impl CategoricalNet {
 
     /// The distribution of each row, for a network that is given one vector `[n, d]`.
     pub fn of(&self, x: &Tensor<2>) -> Categorical {
-        self.from_codes(self.codes(x))
+        self.of_codes(self.codes(x))
     }
 
     /// The last hidden layer of each row: `[n, h]`.
@@ -353,7 +353,7 @@ impl CategoricalNet {
     }
 
     /// The distribution of each row from its last hidden layer `[n, h]`.
-    pub fn from_codes(&self, codes: Tensor<2>) -> Categorical {
+    pub fn of_codes(&self, codes: Tensor<2>) -> Categorical {
         Categorical { logits: self.logits.forward(codes) }
     }
 }

@@ -168,11 +168,11 @@ impl Simulation {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("{name} must be at least 1"), ""));
         }
-        if let Some(name) = &self.start_rule {
-            if !needs_no_model(rule(name)?) {
-                let hint = "cold_start, k_center and random need none";
-                return Err(Error::usage(format!("--start-by {name}: there is no model before the first label"), hint));
-            }
+        if let Some(name) = &self.start_rule
+            && !needs_no_model(rule(name)?)
+        {
+            let hint = "cold_start, k_center and random need none";
+            return Err(Error::usage(format!("--start-by {name}: there is no model before the first label"), hint));
         }
         if !(self.apart >= 0.0 && self.apart.is_finite()) {
             return Err(Error::usage("--apart must be 0 or more", ""));
@@ -236,24 +236,21 @@ impl Simulation {
             Some(path) => Some(read_test(config, &train, Path::new(path), progress)?),
             None => test,
         };
-        let (mut train, test, protocol) = match test.filter(|test| !test.labelled().is_empty()) {
-            Some(test) => {
-                let rows = test.labelled();
-                let origin = if config.data.test.is_some() { "from --test" } else { "the data's own test split" };
-                (train, test.select(&rows), format!("accuracy on {} held-out items, {origin}", rows.len()))
+        let (mut train, test, protocol) = if let Some(test) = test.filter(|test| !test.labelled().is_empty()) {
+            let rows = test.labelled();
+            let origin = if config.data.test.is_some() { "from --test" } else { "the data's own test split" };
+            (train, test.select(&rows), format!("accuracy on {} held-out items, {origin}", rows.len()))
+        } else {
+            let groups = split::groups(&train.inputs);
+            let parts = split::hold_out(&train.labels, &groups, 0.2, config.run.seed);
+            if parts.test.is_empty() {
+                let hint = "a simulation needs labels to hide: it is for data that are labelled already";
+                return Err(Error::data(Path::new(&config.data.path), "no item can be held out", hint));
             }
-            None => {
-                let groups = split::groups(&train.inputs);
-                let parts = split::hold_out(&train.labels, &groups, 0.2, config.run.seed);
-                if parts.test.is_empty() {
-                    let hint = "a simulation needs labels to hide: it is for data that are labelled already";
-                    return Err(Error::data(Path::new(&config.data.path), "no item can be held out", hint));
-                }
-                let test = train.select(&parts.test);
-                let protocol =
-                    format!("accuracy on {} held-out items: a stratified fifth, set aside by the seed", test.len());
-                (train.keep(&parts.train), test, protocol)
-            }
+            let test = train.select(&parts.test);
+            let protocol =
+                format!("accuracy on {} held-out items: a stratified fifth, set aside by the seed", test.len());
+            (train.keep(&parts.train), test, protocol)
         };
         let classes = &train.schema.classes;
         if let Some(unknown) = self.start_classes.iter().find(|name| !classes.contains(name)) {
@@ -358,7 +355,7 @@ fn play(
         for _ in 0..jobs {
             let sender = sender.lock().expect("nobody panics with it").clone();
             let (next, stop, done) = (&next, &stop, &done);
-            let mut work = move || {
+            let work = move || {
                 while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if stop.load(Ordering::Relaxed) {
                         break;
@@ -375,7 +372,7 @@ fn play(
                 }
             };
             // Workers that shared a pool would hand each other the small operations that a step consists of.
-            scope.spawn(move || in_pool_of(threads, || work()));
+            scope.spawn(move || in_pool_of(threads, work));
         }
         drop(sender.into_inner());
         let mut failed = None;

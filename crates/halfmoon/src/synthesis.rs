@@ -19,6 +19,8 @@
 //! candidate counts if it is as plausible as real items are ([`Plausibility`]), if it is still in doubt once it is written down, and if it is no copy of
 //! another one; [`synthesise`] makes candidates until there are enough.
 
+#![allow(clippy::needless_pass_by_value, reason = "a view is a reference")]
+
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 use halfmoon_classical::nearest;

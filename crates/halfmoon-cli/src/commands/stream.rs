@@ -12,7 +12,7 @@ use halfmoon_pool::dataset::Ids;
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::read::lines::{Lines, come_by_line};
 use halfmoon_pool::read::{self, Options, Status};
-use halfmoon_pool::scores::{Predictor, Scores, probs};
+use halfmoon_pool::scores::{Predictor, probs};
 use halfmoon_query::stream::{Settings, Stream as Decisions, manager};
 use halfmoon_query::{Ask, Pool, Questions, RULES, Rule, keys_of_ids, rule};
 use ndarray::Array2;
@@ -115,7 +115,7 @@ type Item = Result<(Array2<f32>, Option<String>), String>;
 /// Where items come from.
 enum Source<'a> {
     Lines { lines: Box<Lines>, asked: &'a Asked },
-    Whole { args: &'a Stream, asked: &'a Asked, options: Options },
+    Whole { args: &'a Stream, asked: &'a Asked, options: Box<Options> },
 }
 
 impl Source<'_> {
@@ -123,7 +123,7 @@ impl Source<'_> {
         Ok(if come_by_line(&args.input, &options) {
             Source::Lines { lines: Box::new(Lines::open(&args.input, &asked.data.schema, &options)?), asked }
         } else {
-            Source::Whole { args, asked, options }
+            Source::Whole { args, asked, options: Box::new(options) }
         })
     }
 

@@ -319,6 +319,7 @@ fn nearest(
     query::write(&text, args.output.as_deref(), pool)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
 fn broken(error: csv::Error) -> Failure {
     Failure::Message(error.to_string())
 }

@@ -83,7 +83,7 @@ impl Dialogue {
 #[test]
 fn over_ten_thousand_items_the_budget_is_spent() {
     let place = trained();
-    let items: String = (0..10_000).map(|i| format!("{}\n", pet(i))).collect();
+    let items: String = (0..10_000).map(pet).collect::<Vec<_>>().join("\n") + "\n";
     place.write("items.csv", format!("size,barks,food\n{items}"));
     for manager in MANAGERS.iter().filter(|manager| manager.keeps_budget).map(|manager| manager.name) {
         let args = format!("stream run items.csv --budget 0.05 --manager {manager} --state {manager}.jsonl");
@@ -288,7 +288,7 @@ fn pictures_come_as_pixels_and_whole_data_item_by_item() {
     assert_eq!(whole.out.lines().count(), 1797);
     let pixels = |i: usize| (0..64).map(|at| ((i * at) % 17).to_string()).collect::<Vec<_>>().join(",");
     let table: String = (0..30).map(|i| pixels(i) + "\n").collect();
-    let json: String = (0..30).map(|i| format!("{{\"x\": [{}]}}\n", pixels(i))).collect();
+    let json: String = (0..30).map(|i| format!("{{\"x\": [{}]}}", pixels(i))).collect::<Vec<_>>().join("\n") + "\n";
     let table = place.run_with_input("stream run --fresh", &table).exits(0).tells(&["30 items seen"]).out;
     assert_eq!(place.run_with_input("stream run --fresh", &json).exits(0).out, table);
 }

@@ -57,6 +57,7 @@ use crate::train::{Decay, Plan, Update};
 /// Hyper-parameters of [`Aral`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of an ablation, each by itself")]
 pub struct AralConfig {
     /// What the other settings are unless they are given: all of it, or one of the authors' ablations.
     pub preset: Ablation,
@@ -348,7 +349,7 @@ impl Aral {
         // (c)
         let rows = Tensor::cat(vec![x.clone(), u.clone(), still(&made.x)], 0);
         let h = self.features(&rows, noise);
-        let [f_x, f_rest] = parted(&self.network.from_codes(h.clone()), n);
+        let [f_x, f_rest] = parted(&self.network.of_codes(h.clone()), n);
         let [f_u, f_made] = parted(&f_rest, m);
         let mut loss = Loss::default().add("classify", -Categorical { logits: f_x.clone() }.log_prob(y).mean()).weigh(
             "real",
@@ -374,7 +375,7 @@ impl Aral {
         let q_z = coding.q_z.given(&pairs, [Row(&rows), Class]);
         let z = q_z.rsample(noise);
         let lost = q_z.kl_to_standard() * beta - self.generator.given(&pairs, [Pair(&z), Class]).log_prob(&rows, None);
-        let [lost_x, lost_u] = parted(&lost.unsqueeze_dim(1), n).map(|lost| lost.mean());
+        let [lost_x, lost_u] = parted(&lost.unsqueeze_dim(1), n).map(Tensor::mean);
         loss = loss.weigh("trd", trd, lost_x + lost_u);
 
         // (e)

@@ -166,11 +166,11 @@ impl Supervised {
     }
 
     /// Logits from the last hidden layer: `[n, h]` → `[n, c]`.
-    pub(super) fn from_codes(&self, codes: Tensor<2>) -> Tensor<2> {
+    pub(super) fn of_codes(&self, codes: Tensor<2>) -> Tensor<2> {
         match (&self.mlp, &self.conv, &self.wide) {
-            (Some(mlp), ..) => mlp.from_codes(codes).logits,
-            (_, Some(conv), _) => conv.from_codes(codes),
-            (.., Some(wide)) => wide.from_codes(codes),
+            (Some(mlp), ..) => mlp.of_codes(codes).logits,
+            (_, Some(conv), _) => conv.of_codes(codes),
+            (.., Some(wide)) => wide.of_codes(codes),
             (None, None, None) => unreachable!("`init` makes one of the three"),
         }
     }
@@ -187,7 +187,7 @@ impl Supervised {
 
     /// Logits in a step of training: `[n, c]`.
     pub(super) fn classify_in_training(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<2> {
-        self.from_codes(self.codes_in_training(x, noise))
+        self.of_codes(self.codes_in_training(x, noise))
     }
 }
 
@@ -215,7 +215,7 @@ impl Classifier for Supervised {
             return None;
         }
         let untouched = self.untouched(x);
-        let mut draw = || self.from_codes(self.thinned(untouched.clone(), 1, noise));
+        let mut draw = || self.of_codes(self.thinned(untouched.clone(), 1, noise));
         Some(Tensor::stack((0..draws).map(|_| draw()).collect(), 1))
     }
 

@@ -132,7 +132,7 @@ impl ConvNet {
     }
 
     /// Logits from the dense layer: `[n, dense]` → `[n, classes]`.
-    pub fn from_codes(&self, codes: Tensor<2>) -> Tensor<2> {
+    pub fn of_codes(&self, codes: Tensor<2>) -> Tensor<2> {
         self.logits.forward(codes)
     }
 }

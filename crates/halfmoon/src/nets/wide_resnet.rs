@@ -89,11 +89,11 @@ impl WideResNet {
 
     /// `[n, height · width · channels]` → logits `[n, classes]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.from_codes(self.codes(x))
+        self.of_codes(self.codes(x))
     }
 
     /// Logits from codes: `[n, 64 · width]` → `[n, classes]`.
-    pub fn from_codes(&self, codes: Tensor<2>) -> Tensor<2> {
+    pub fn of_codes(&self, codes: Tensor<2>) -> Tensor<2> {
         self.logits.forward(codes)
     }
 

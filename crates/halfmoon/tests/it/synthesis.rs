@@ -48,6 +48,7 @@ fn encoded(encoding: &Encoding, dataset: &Dataset) -> Array2<f32> {
     encoding.encode(&dataset.inputs, &(0..dataset.len()).collect::<Vec<_>>())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
 fn margins(predictor: &dyn Predictor, inputs: ArrayView2<f32>) -> Vec<f64> {
     let probs = probs(&predictor.log_probs(inputs));
     probs.rows().into_iter().map(|row| two_likeliest(row)).map(|[a, b]| a.1 - b.1).collect()
