@@ -213,7 +213,7 @@ impl Simulation {
             return Err(Error::usage(format!("{} initial labels of {pool} that there are", self.start), hint));
         }
         run::make_folder(&out.join("cells"))?;
-        remember(&out.join("simulation.json"), &self.asked(&config, &fingerprint))?;
+        remember(&out.join("simulation.json"), self.asked(&config, &contenders, &fingerprint))?;
         let points = Points::open(&out.join("points.csv"))?;
 
         let seeds: Vec<u64> = (0..self.seeds as u64).map(|number| config.run.seed + number).collect();
@@ -267,14 +267,13 @@ impl Simulation {
     }
 
     /// What two commands must have in common to share a folder.
-    fn asked(&self, config: &Config, fingerprint: &str) -> Value {
-        let models: serde_json::Map<String, Value> =
-            config.models.iter().map(|(name, settings)| (name.clone(), json!(settings))).collect();
+    fn asked(&self, config: &Config, contenders: &[Contender], fingerprint: &str) -> Value {
+        let settings = |contender: &Contender| (contender.name.clone(), json!(contender.settings));
+        let models: serde_json::Map<String, Value> = contenders.iter().map(settings).collect();
         json!({
             "data": fingerprint,
             "pixels": config.data.pixels,
-            "models": models,
-            "model": self.model,
+            "contenders": models,
             "start": self.start,
             "start_classes": self.start_classes,
             "start_rule": self.start_rule,
@@ -305,23 +304,31 @@ fn unique_ids(items: &Dataset) -> Vec<String> {
     if distinct.len() == ids.len() { ids } else { (1..=items.len()).map(|row| row.to_string()).collect() }
 }
 
-/// Writes what was asked for, or refuses a folder that holds something else.
-fn remember(path: &Path, asked: &Value) -> Result<()> {
-    if !path.is_file() {
-        return run::write_aside(path, &serde_json::to_vec_pretty(asked).expect("plain data"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
-    let before: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-    let differs = |(key, value): &(&String, &Value)| before.get(key.as_str()) != Some(value);
-    let object = asked.as_object().expect("made as an object");
-    match object.iter().find(differs) {
-        None => Ok(()),
-        Some((key, _)) => {
+/// Writes what was asked for, beside contenders that were there before; or refuses a folder that holds something else.
+fn remember(path: &Path, mut asked: Value) -> Result<()> {
+    if path.is_file() {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+        let before: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let differs = |key: &str| {
             let hint =
                 "give the same command to go on, or another folder with --out; rules, rounds and seeds may change";
             Err(Error::data(path, format!("holds a simulation with other settings: `{key}` differs"), hint))
+        };
+        let object = asked.as_object_mut().expect("made as an object");
+        for (key, value) in &*object {
+            if key != "contenders" && before.get(key) != Some(value) {
+                return differs(key);
+            }
+        }
+        let contenders = object["contenders"].as_object_mut().expect("made as an object");
+        for (name, settings) in before["contenders"].as_object().into_iter().flatten() {
+            if contenders.get(name).is_some_and(|asked| asked != settings) {
+                return differs(name);
+            }
+            contenders.insert(name.clone(), settings.clone());
         }
     }
+    run::write_aside(path, &serde_json::to_vec_pretty(&asked).expect("plain data"))
 }
 
 /// What a worker tells.

@@ -123,7 +123,8 @@ fn examples_of_two_clouds_lie_on_their_border_and_among_the_data() {
                 other => panic!("{other:?}"),
             };
             let [a, b] = [0, 4].map(|first| (first..first + 4).map(number).sum::<f32>() / 4.0);
-            assert!(a.abs() < 0.75 && b.abs() < 3.5, "{name}: {a}, {b}");
+            // Between the centres; the chains' border is that of a network trained on 400 rows.
+            assert!(a.abs() < 1.25 && b.abs() < 3.5, "{name}: {a}, {b}");
         }
         assert!(made.plausibility.iter().all(|share| (wanted.plausible..=1.0).contains(share)), "{name}: {made:?}");
         // What was judged is what is given back.
