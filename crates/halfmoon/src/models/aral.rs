@@ -299,7 +299,7 @@ pub fn real_or_generated(rows: Tensor<2>, generated: Tensor<2>) -> Tensor<1> {
     (softplus(-log_density(rows), 1.0).mean() + softplus(log_density(generated), 1.0).mean()) * 0.5
 }
 
-/// mean_j (E[a_j] − E[b_j])² of hidden values `[n, h]` and `[m, h]`: `[1]`.
+/// mean_j (E a_j − E b_j)² of hidden values `[n, h]` and `[m, h]`: `[1]`.
 pub fn feature_distance(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
     (a.mean_dim(0) - b.mean_dim(0)).square().mean()
 }
