@@ -4,7 +4,7 @@
 //! OUT/simulation.json              what was asked for: a folder goes on with the same, and refuses anything else
 //! OUT/points.csv                   a line a round, appended as it is known
 //! OUT/cells/SEED-CONTENDER.db      the journal of the oracle's answers; `halfmoon status` reads it
-//! OUT/cells/SEED-CONTENDER.ROUND.safetensors   the last model, where the next one begins with it
+//! OUT/cells/SEED-CONTENDER.MEMBER.ROUND.safetensors   the last models, where the next ones begin with them
 //! ```
 //!
 //! All state is in these files. A round is a function of the labels before it, the settings and the seed, so one that was interrupted is done
