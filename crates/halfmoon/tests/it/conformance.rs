@@ -18,7 +18,7 @@ use ndarray::{Array2, Axis};
 
 use crate::support::{Trace, accuracy, device, fit, gradients, numbers, parameters, pictures, settings, table, truth};
 
-const SMALL: [&str; 2] = ["hidden=[24]", "train.steps=60"];
+const SMALL: [&str; 4] = ["hidden=[24]", "coder=[24]", "sampler=[24, 24]", "train.steps=60"];
 
 fn both() -> [Dataset; 2] {
     [pictures(120, 3, 1), table(120, 3, 2)]

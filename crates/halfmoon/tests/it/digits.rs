@@ -13,7 +13,7 @@ use halfmoon_pool::{read, split};
 use crate::support::{Trace, accuracy, fit, settings};
 
 /// Fewer steps than the defaults: enough for the facts below.
-const SHORT: [&str; 3] = ["hidden=[64]", "train.steps=300", "landmarks=200"];
+const SHORT: [&str; 5] = ["hidden=[64]", "coder=[64]", "sampler=[64, 64]", "train.steps=300", "landmarks=200"];
 
 struct Split {
     train: Dataset,

@@ -222,7 +222,7 @@ pub fn settings(entry: &Entry, changes: &[&str]) -> toml::Table {
                 halfmoon::config::set(&mut settings, &format!("{key}={value}")).unwrap();
             }
         }
-        if entry.name == "self_training" && !["landmarks", "sum_over_classes"].contains(&key) {
+        if entry.name == "self_training" && !["landmarks", "sum_over_classes", "coder", "sampler"].contains(&key) {
             halfmoon::config::set(&mut settings, &format!("settings.{change}")).unwrap();
             halfmoon::config::set(&mut settings, "rounds=2").unwrap();
         }
