@@ -98,15 +98,27 @@ fn a_code_of_two_numbers_is_walked_and_a_longer_one_projected() {
 #[test]
 fn a_model_that_makes_nothing_names_those_that_do() {
     let place = digits("--model supervised");
-    place.run("sample run").fails(2).tells(&["`supervised`", "m2, m1m2, adgm, sdgm, gc_vae, jem, gc_jem, lsd, m1"]);
+    place
+        .run("sample run")
+        .fails(2)
+        .tells(&["`supervised`", "m2, m1m2, adgm, sdgm, gc_vae, jem, gc_jem, lsd, vaal, aral, m1"]);
     for command in ["analogy run --from digits", "manifold run", "reconstruct run --from digits"] {
-        place.run(command).fails(2).tells(&["`supervised`", "m2, m1m2, adgm, sdgm, gc_vae, m1"]);
+        place.run(command).fails(2).tells(&["`supervised`", "m2, m1m2, adgm, sdgm, gc_vae, vaal, aral, m1"]);
     }
-    place.run("eval run digits --importance 2").fails(2).tells(&["`supervised`", "m2, m1m2, adgm, sdgm, gc_vae, m1"]);
+    place
+        .run("eval run digits --importance 2")
+        .fails(2)
+        .tells(&["`supervised`", "m2, m1m2, adgm, sdgm, gc_vae, vaal, aral, m1"]);
     let place = digits("--model m1 --set m1.hidden=[16] --set m1.train.steps=20");
     place.run("sample run -n 4").exits(0);
-    place.run("sample run --class 3").fails(2).tells(&["without regard to a class", "m2, m1m2, adgm, sdgm, gc_vae"]);
-    place.run("analogy run --from digits").fails(2).tells(&["models that know classes: m2, m1m2, adgm, sdgm, gc_vae"]);
+    place
+        .run("sample run --class 3")
+        .fails(2)
+        .tells(&["without regard to a class", "m2, m1m2, adgm, sdgm, gc_vae, aral"]);
+    place
+        .run("analogy run --from digits")
+        .fails(2)
+        .tells(&["models that know classes: m2, m1m2, adgm, sdgm, gc_vae, aral"]);
 }
 
 #[test]
