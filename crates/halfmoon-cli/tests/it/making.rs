@@ -116,10 +116,7 @@ fn a_model_that_makes_nothing_names_those_that_do() {
         "m2, m1m2, adgm, sdgm, gc_vae",
         "aral",
     ]);
-    place
-        .run("analogy run --from digits")
-        .fails(2)
-        .tells(&["models that know classes: m2, m1m2, adgm, sdgm, gc_vae, aral"]);
+    place.run("analogy run --from digits").fails(2).tells(&["models that know classes: m2, m1m2, adgm, sdgm, gc_vae"]);
 }
 
 #[test]
