@@ -14,6 +14,7 @@ mod cell;
 mod points;
 pub mod summary;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -136,6 +137,8 @@ struct Ground {
     /// The labels that the oracle knows.
     truth: Vec<Option<Class>>,
     ids: Vec<String>,
+    /// Where the item of an id stands.
+    row_of: HashMap<String, usize>,
     contents: Vec<halfmoon_journal::Content>,
     test: Dataset,
     encoding: Encoding,
@@ -262,8 +265,9 @@ impl Simulation {
         let contents = halfmoon_journal::scan::contents(&train);
         let truth = std::mem::replace(&mut train.labels, vec![None; contents.len()]);
         let ids = unique_ids(&train);
+        let row_of = ids.iter().cloned().zip(0..).collect();
         progress.note(&protocol);
-        Ok((Ground { train, truth, ids, contents, test, encoding }, protocol))
+        Ok((Ground { train, truth, ids, row_of, contents, test, encoding }, protocol))
     }
 
     /// What two commands must have in common to share a folder.

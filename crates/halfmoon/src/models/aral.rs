@@ -163,16 +163,9 @@ impl AralConfig {
         }
     }
 
+    /// The network with C, D and D₂.
     fn network(&self) -> SupervisedConfig {
-        SupervisedConfig {
-            net: self.net,
-            hidden: self.hidden.clone(),
-            activation: self.activation,
-            channels: self.channels.clone(),
-            wide: self.wide,
-            augment: self.augment,
-            dropout: self.dropout,
-        }
+        self.apart().classifier()
     }
 
     /// The classifier that shares nothing.

@@ -84,7 +84,7 @@ impl Default for VaalConfig {
 }
 
 impl VaalConfig {
-    fn classifier(&self) -> SupervisedConfig {
+    pub(super) fn classifier(&self) -> SupervisedConfig {
         SupervisedConfig {
             net: self.net,
             hidden: self.hidden.clone(),

@@ -59,11 +59,12 @@ impl Cell<'_> {
         }
         let mut journal = self.journal()?;
         let mut asked_for = 0.0;
+        let mut items = self.ground.train.clone();
         loop {
             let History { labels, round, new_classes } = self.history(&journal)?;
             let count = labels.iter().flatten().count();
             let began = Instant::now();
-            let items = Dataset { labels, ..self.ground.train.clone() };
+            items.labels = labels;
             let Some(predictor) = self.train(&items, round, stop)? else { return Ok(false) };
             let trained_for = began.elapsed().as_secs_f64();
             let (accuracy, nll) = self.judge(&*predictor);
@@ -167,7 +168,6 @@ impl Cell<'_> {
     /// The labels of all rounds that are whole.
     fn history(&self, journal: &Journal) -> Result<History> {
         let rounds = journal.rounds()?.len();
-        let row_of: HashMap<&str, usize> = self.ground.ids.iter().map(String::as_str).zip(0..).collect();
         let id_of: HashMap<ItemId, String> = journal.items()?.into_iter().map(|(id, item)| (id, item.id)).collect();
         let mut by_round: Vec<Vec<(usize, Class)>> = vec![Vec::new(); rounds];
         let path = journal.path();
@@ -180,7 +180,7 @@ impl Cell<'_> {
             let round = event.asked.round.map_or(usize::MAX, |round| round as usize - 1);
             if let (Action::Label(item, class), Some(labels)) = (&event.action, by_round.get_mut(round)) {
                 let id = id_of.get(item).ok_or_else(foreign)?;
-                labels.push((*row_of.get(id.as_str()).ok_or_else(foreign)?, *class));
+                labels.push((*self.ground.row_of.get(id).ok_or_else(foreign)?, *class));
             }
             Ok(())
         })?;
