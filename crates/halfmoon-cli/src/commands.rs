@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use halfmoon::config::{merge, set};
+use halfmoon_journal::{Journal, Project};
 use halfmoon_pool::Error;
 use halfmoon_pool::read::Options;
 use toml::{Table, Value};
@@ -92,7 +93,11 @@ fn overlay(data: Option<&Path>, settings: &Settings) -> Result<Table, Error> {
     put(&mut run, "time", settings.time.map(|time| time.as_secs_f64()));
     put(&mut run, "device", settings.device.clone());
     typed.insert("run".into(), run.into());
-    let mut section = reading(&settings.reading)?;
+    let mut section = match data.filter(|data| Journal::is_at(data)) {
+        Some(project) => kept_reading(&Journal::open(project)?.project()?)?,
+        None => Table::new(),
+    };
+    merge(&mut section, reading(&settings.reading)?);
     put(&mut section, "path", data.map(text).transpose()?);
     put(&mut section, "test", settings.test.as_deref().map(text).transpose()?);
     put(&mut section, "test_labels_from", settings.test_labels_from.as_deref().map(text).transpose()?);
@@ -149,6 +154,14 @@ fn reading(reading: &Reading) -> Result<Table, Error> {
     put(&mut table, "image_size", reading.image_size.map(|(height, width)| vec![height, width]));
     put(&mut table, "format", reading.format.clone());
     Ok(table)
+}
+
+/// How the data of a project are read: the section `[data]` that `init` put into it.
+fn kept_reading(project: &Project) -> Result<Table, Error> {
+    let Some(kept) = project.about.get("data") else { return Ok(Table::new()) };
+    serde_json::from_value(kept.clone()).map_err(|error| {
+        Error::usage(format!("the project `{}` says how its data are read, but: {error}", project.name), "")
+    })
 }
 
 /// What a run's data were read with, overlaid with what was typed.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,6 +74,14 @@ impl Journal {
             let _ = std::fs::remove_file(path);
         }
         made
+    }
+
+    /// Whether what lies there is one, whatever it is called: looks at the head of the file alone.
+    pub fn is_at(path: &Path) -> bool {
+        let mut head = [0; 72];
+        let is_read = path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok();
+        // Where SQLite keeps its own name, and the number of the program whose file it is.
+        is_read && head.starts_with(b"SQLite format 3\0") && head[68..] == APPLICATION.to_be_bytes()
     }
 
     /// Opens a file that [`Journal::create`] made.

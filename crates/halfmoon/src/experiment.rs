@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
+use crate::data::{self, Read};
 use crate::fit::{Entry, Task};
 use crate::loss::Loss;
 use crate::ops::cpu_seconds;
@@ -152,14 +153,12 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
     let device = run::device(&config.run.device)?;
     let mut entries = config.entries()?;
 
-    let source = read::read(Path::new(&config.data.path), &config.options())?;
+    let before = if resume && run.data().is_file() { Some(run.read_data()?) } else { None };
+    let Read { source, learned } = data::read(config, before.as_ref().and_then(|before| before.learned))?;
     let fingerprint = fingerprint(&source);
-    if resume && run.data().is_file() {
-        let before = run.read_data()?.fingerprint;
-        if before != fingerprint {
-            let hint = "restore the data, or train anew into another folder";
-            return Err(Error::data(Path::new(&config.data.path), "is not what this run was started with", hint));
-        }
+    if before.is_some_and(|before| before.fingerprint != fingerprint) {
+        let hint = "restore the data, or train anew into another folder";
+        return Err(Error::data(Path::new(&config.data.path), "is not what this run was started with", hint));
     }
     tell(&source, progress);
     let Divided { train, judge } = divide(config, source, progress)?;
@@ -202,6 +201,7 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
         fingerprint,
         items: train.len(),
         labels,
+        learned,
         versions: Versions::current(),
     };
     run::write_aside(&run.data(), &serde_json::to_vec_pretty(&record).expect("a record is plain data"))?;

@@ -11,6 +11,7 @@ pub mod branches;
 mod checkpoint;
 pub mod cite;
 pub mod config;
+mod data;
 pub mod dist;
 pub mod energy;
 pub mod experiment;

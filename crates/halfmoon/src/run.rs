@@ -44,6 +44,9 @@ pub struct DataRecord {
     pub items: usize,
     /// Labels that were learned from.
     pub labels: usize,
+    /// Where the data are a project: the last event that its labels are made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<i64>,
     /// Versions of what wrote this.
     pub versions: Versions,
 }
@@ -140,16 +143,29 @@ pub fn open_logits(folder: &Path, model: Option<&str>, device: &Device) -> Resul
     (entry.logits)(config.settings(entry), &layout, data.schema.classes.len(), &stored, device)
 }
 
-/// BLAKE3 of the parameters of a run's first model, or of the one of this name: what tells one training from another.
-pub fn fingerprint(folder: &Path, model: Option<&str>) -> Result<String> {
-    let Opened { run, entry, finished, .. } = find(folder, model)?;
+/// Where the parameters of a run's first model are, or of the one of this name.
+pub fn parameters(folder: &Path, model: Option<&str>) -> Result<PathBuf> {
+    let Found { run, entry, finished, .. } = locate(folder, model)?;
     let of = run.model(entry);
-    let path = if finished { weights(&of) } else { checkpoint(&of) };
+    Ok(if finished { weights(&of) } else { checkpoint(&of) })
+}
+
+/// BLAKE3 of these parameters: what tells one training from another.
+pub fn fingerprint(folder: &Path, model: Option<&str>) -> Result<String> {
+    let path = parameters(folder, model)?;
     let bytes = fs::read(&path).map_err(|source| Error::io(&path, source))?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
-/// A run's model before it is loaded.
+/// A run's model, and whether it is whole.
+struct Found {
+    run: Folder,
+    entry: &'static Entry,
+    config: Config,
+    finished: bool,
+}
+
+/// The same with what it takes to load it.
 struct Opened {
     run: Folder,
     entry: &'static Entry,
@@ -160,6 +176,13 @@ struct Opened {
 }
 
 fn find(folder: &Path, model: Option<&str>) -> Result<Opened> {
+    let Found { run, entry, config, finished } = locate(folder, model)?;
+    let (data, of) = (run.read_data()?, run.model(entry));
+    let stored = Checkpoint::read(&if finished { weights(&of) } else { checkpoint(&of) })?;
+    Ok(Opened { run, entry, data, config, finished, stored })
+}
+
+fn locate(folder: &Path, model: Option<&str>) -> Result<Found> {
     let run = Folder(folder.to_owned());
     if !run.config().is_file() {
         let problem = if folder.exists() { "is not a run: it holds no config.toml" } else { "does not exist" };
@@ -182,15 +205,13 @@ fn find(folder: &Path, model: Option<&str>) -> Result<Opened> {
             entry
         }
     };
-    let data = run.read_data()?;
-    let (weights, checkpoint) = (weights(&run.model(entry)), checkpoint(&run.model(entry)));
-    let finished = weights.is_file();
-    if !finished && !checkpoint.is_file() {
+    let of = run.model(entry);
+    let finished = weights(&of).is_file();
+    if !finished && !checkpoint(&of).is_file() {
         let hint = format!("go on with: halfmoon train --resume {}", folder.display());
         return Err(Error::data(folder, format!("`{}` has not been trained yet", entry.name), hint));
     }
-    let stored = Checkpoint::read(if finished { &weights } else { &checkpoint })?;
-    Ok(Opened { run, entry, data, config, finished, stored })
+    Ok(Found { run, entry, config, finished })
 }
 
 fn read_trust(path: &Path) -> Result<Option<Trust>> {

@@ -7,12 +7,13 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use halfmoon_pool::encode::Encoding;
-use halfmoon_pool::read::{self, Problem, Source};
+use halfmoon_pool::read::{Problem, Source};
 use halfmoon_pool::scores::{Predictions, Predictor, Scores};
 use halfmoon_pool::{Dataset, Error, Result};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
+use crate::data;
 use crate::experiment::{Divided, Judge, Progress, divide, fingerprint, probs, read_test};
 use crate::fit::Entry;
 use crate::predict::join;
@@ -63,7 +64,7 @@ fn read_again(folder: &Path) -> Result<(Config, Source)> {
     let run = Folder(folder.to_owned());
     let (config, record) = (run.read_config()?, run.read_data()?);
     let path = Path::new(&config.data.path);
-    let source = read::read(path, &config.options())?;
+    let source = data::read(&config, record.learned)?.source;
     if fingerprint(&source) != record.fingerprint {
         return Err(Error::data(path, "is not what this run was trained on", "restore it, or train anew"));
     }
@@ -77,8 +78,9 @@ impl SetAside {
         let (config, record) = (run.read_config()?, run.read_data()?);
         let path = Path::new(&config.data.path);
         let hint = "judge it on labelled data of your own with --data DATA";
-        let source = read::read(path, &config.options())
-            .map_err(|error| Error::data(folder, format!("its data cannot be read again: {error}"), hint))?;
+        let source = data::read(&config, record.learned)
+            .map_err(|error| Error::data(folder, format!("its data cannot be read again: {error}"), hint))?
+            .source;
         if fingerprint(&source) != record.fingerprint {
             return Err(Error::data(path, "is not what this run was trained on", hint));
         }

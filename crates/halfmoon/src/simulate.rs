@@ -22,13 +22,14 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use halfmoon_pool::encode::Encoding;
-use halfmoon_pool::read::{self, Source};
+use halfmoon_pool::read::Source;
 use halfmoon_pool::{Class, Dataset, Error, Result, split};
 use halfmoon_query::{Ask, Judge, Need, Rule, rule};
 use serde_json::{Value, json};
 use toml::Table;
 
 use crate::config::{self, Config};
+use crate::data;
 use crate::experiment::{Progress, fingerprint, read_test, tell};
 use crate::fit::Entry;
 use crate::ops::in_pool_of;
@@ -202,7 +203,7 @@ impl Simulation {
         self.check(&contenders)?;
         let config = Config::resolve(self.overlay.clone())?;
         let device = run::device(&config.run.device)?;
-        let source = read::read(Path::new(&config.data.path), &config.options())?;
+        let source = data::read(&config, None)?.source;
         let fingerprint = fingerprint(&source);
         tell(&source, progress);
         let (ground, protocol) = self.ground(&config, source, progress)?;

@@ -55,3 +55,26 @@ fn labels_go_out_and_come_into_another_project_as_they_were() {
     place.run("export -o project.db --format csv").exits(2).tells(&["would overwrite the project"]);
     place.run("import more.csv --new-classes").exits(0).prints(&["new classes: bird"]);
 }
+
+#[test]
+fn a_project_is_trained_on_with_the_labels_that_people_gave() {
+    let row = |number: usize| format!("{},{}\n", number % 2 * 10 + number / 20, number % 2 * 7);
+    let place = Place::with("loads.csv", "a,b\n".to_owned() + &(0..40).map(row).collect::<String>());
+    place.run("init loads.csv --classes light,heavy").exits(0);
+    let label = |number: usize| format!("{},{}\n", number + 1, ["light", "heavy"][number % 2]);
+    place.write("some.csv", "id,label\n".to_owned() + &(0..20).map(label).collect::<String>());
+    place.run("import some.csv").exits(0);
+    place
+        .run("train project.db --model supervised --steps 200 --out run")
+        .exits(0)
+        .tells(&["20 labels are those of project.db", "learning from 20 labelled and 20 unlabelled items"]);
+    let answers = place.run("predict run loads.csv").exits(0).out;
+    assert_eq!(answers.lines().skip(1).filter(|line| line.contains(",heavy,")).count(), 20, "{answers}");
+    // What is said later is no part of that run, whose data are still what they were.
+    place.write("more.csv", "id,label\n".to_owned() + &(20..40).map(label).collect::<String>());
+    place.run("import more.csv").exits(0);
+    place.run("review run").exits(0);
+    let trained = std::fs::read_to_string(place.path("run/data.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&trained).unwrap()["labels"], 20);
+    place.run("train project.db --model supervised --steps 20 --out later").exits(0).tells(&["40 labels are those"]);
+}

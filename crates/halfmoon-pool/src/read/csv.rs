@@ -77,7 +77,7 @@ fn stream(path: &Path, schema: &Schema, options: &Options, sink: Sink) -> Result
 fn learn(origin: &Origin, options: &Options) -> Result<Source> {
     let mut rows = origin.rows(options, None)?;
     let (label, mut notes) = rows.layout.label(options)?;
-    let forced = forced_kinds(&rows.layout, Some(label), options)?;
+    let forced = forced_kinds(&rows.layout, label, options)?;
     let seen = kinds::look(&mut rows, label)?;
     rows.check()?;
 
@@ -85,7 +85,7 @@ fn learn(origin: &Origin, options: &Options) -> Result<Source> {
     notes.extend(rows.recoded_note());
     notes.extend(kinds::notes(&seen));
     let mut fillers = Vec::new();
-    for position in (0..seen.len()).filter(|position| *position != label) {
+    for position in (0..seen.len()).filter(|position| Some(*position) != label) {
         match seen[position].plan(forced[position], &origin.name)? {
             Plan::Drop(note) => notes.push(note),
             Plan::Keep(filler, note) => {
@@ -118,7 +118,8 @@ fn learn(origin: &Origin, options: &Options) -> Result<Source> {
         ));
     }
     notes.push(columns_note(&columns));
-    let mut resolved = labels.resolve(origin, &rows.layout.names[label], options)?;
+    let of = label.map_or("label", |label| &rows.layout.names[label]);
+    let mut resolved = labels.resolve(origin, of, options)?;
     notes.append(&mut resolved.notes);
     let train = dataset(columns, cells, ids, resolved);
     Ok(Source { train, validation: None, test: None, notes, problems: rows.ragged })
@@ -126,13 +127,13 @@ fn learn(origin: &Origin, options: &Options) -> Result<Source> {
 
 /// The second pass: fills the columns at these positions, and returns the labels and the records'
 /// numbers.
-fn fill_columns(mut rows: Rows, label: usize, fillers: &mut [(usize, Filler)]) -> Result<(Labels, Vec<u64>)> {
+fn fill_columns(mut rows: Rows, label: Option<usize>, fillers: &mut [(usize, Filler)]) -> Result<(Labels, Vec<u64>)> {
     let (mut labels, mut ids) = (Labels::default(), Vec::new());
     let mut record = Record::default();
     while rows.next_regular(&mut record)? {
         ids.push(rows.number);
         // `get`: the file may have changed since the first pass.
-        labels.push(record.get(label).unwrap_or_default(), record.line);
+        labels.push(label.and_then(|label| record.get(label)).unwrap_or_default(), record.line);
         for (position, filler) in fillers.iter_mut() {
             filler.push(record.get(*position).unwrap_or_default());
         }
@@ -442,6 +443,22 @@ mod tests {
         assert_eq!(error.to_string(), "new.csv: column 3 is missing");
         let evaluation = Options { label: Some("4".into()), ..for_run(&run) };
         assert_eq!(table_with("2,7.5,blue,y\n", &evaluation).train.labels, [Some(Class(1))]);
+    }
+
+    #[test]
+    fn where_the_classes_are_given_a_table_may_have_no_column_of_labels() {
+        let named = |classes: &[&str]| Options {
+            classes: Some(classes.iter().map(|&class| class.to_owned()).collect()),
+            ..Options::default()
+        };
+        let source = table_with("size,food\n1.5,hay\n2,oats\n", &named(&["cat", "dog"]));
+        assert_eq!(kinds(&source), ["size numeric", "food category"]);
+        assert_eq!(source.train.schema.classes, ["cat", "dog"]);
+        assert_eq!(source.train.labels, [None, None]);
+        assert_note(&source, "no column is taken for labels");
+        // A column with a usual name holds labels all the same.
+        let source = table_with("size,label\n1.5,dog\n2,\n", &named(&["cat", "dog"]));
+        assert_eq!(source.train.labels, [Some(Class(1)), None]);
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn learn(path: &Path, files: &Files, options: &Options, told: &mut Told) -> Resu
         if options.label.is_some() || layout.usual_label().is_some() || has_flats {
             let (label, notes) = layout.label(options)?;
             told.notes.extend(notes);
-            recipe.label = Some(usable_label(files, label)?);
+            recipe.label = label.map(|label| usable_label(files, label)).transpose()?;
         }
     }
     let forced = forced_kinds(&layout, recipe.label, options)?;

@@ -43,10 +43,10 @@ use serde::{Deserialize, Serialize};
 use super::supervised::{Net, Supervised, SupervisedConfig};
 use super::vaal::{Vaal, VaalConfig, parted, rows_of, taken_for_labelled, taken_for_unlabelled};
 use crate::augment::Augment;
-use crate::dist::{Categorical, Normal};
-use crate::energy::log_density;
+use crate::dist::{Categorical, Normal, log_mean_exp, log_sum_exp};
+use crate::energy;
 use crate::loss::Loss;
-use crate::model::{Batch, Classifier, Generate, Makes, Model, ModelConfig};
+use crate::model::{Batch, Classifier, Generate, LogDensity, Makes, Model, ModelConfig};
 use crate::nets::Given::{Class, Pair, Row};
 use crate::nets::{Activation, CategoricalNet, Hidden, MixedNet, Norm, NormalNet, WideResNetConfig};
 use crate::noise::Noise;
@@ -289,7 +289,7 @@ struct Generated {
 
 /// −½ log D(u) − ½ log(1 − D(g)) of logits `[m, c]` of rows and `[k, c]` of generated ones: `[1]`.
 pub fn real_or_generated(rows: Tensor<2>, generated: Tensor<2>) -> Tensor<1> {
-    (softplus(-log_density(rows), 1.0).mean() + softplus(log_density(generated), 1.0).mean()) * 0.5
+    (softplus(-energy::log_density(rows), 1.0).mean() + softplus(energy::log_density(generated), 1.0).mean()) * 0.5
 }
 
 /// mean_j (E a_j − E b_j)² of hidden values `[n, h]` and `[m, h]`: `[1]`.
@@ -307,6 +307,16 @@ impl Aral {
 
     fn made_of(&self, z: &Tensor<2>, y: &Index) -> Tensor<2> {
         self.generator.given(&Pairs::own(y), [Pair(z), Class]).mean()
+    }
+
+    /// What a density and codes need: who asks for them is refused where there is no encoder.
+    fn coding(&self) -> &Coding {
+        self.coding.as_ref().expect("`as_log_density` and `as_generate` refuse this without an encoder")
+    }
+
+    /// log p(y) of the even prior.
+    fn log_p_y(&self) -> f64 {
+        -(self.classes as f64).ln()
     }
 
     /// h of rows in a step of training.
@@ -481,8 +491,38 @@ impl Classifier for Aral {
         }
     }
 
+    fn as_log_density(&self) -> Option<&dyn LogDensity> {
+        self.coding.as_ref().map(|_| self as &dyn LogDensity)
+    }
+
     fn as_generate(&self) -> Option<&dyn Generate> {
         self.coding.as_ref().map(|_| self as &dyn Generate)
+    }
+}
+
+/// That of E and G alone: a conditional autoencoder with p(y) even and p(z) = 𝒩(0, I). S, D and D₂ are no densities.
+impl LogDensity for Aral {
+    /// log p(y) + E log p(x | z, y) − KL(q(z | x, y) ‖ p(z)) at the class ŷ that E is trained with, a lower bound on log p(x).
+    fn log_density(&self, x: &Tensor<2>, noise: &mut Noise) -> Tensor<1> {
+        let likeliest = Categorical { logits: self.network.classify(x) }.mode();
+        let pairs = Pairs::own(&likeliest);
+        let q_z = self.coding().q_z.given(&pairs, [Row(x), Class]);
+        let z = q_z.rsample(noise);
+        self.generator.given(&pairs, [Pair(&z), Class]).log_prob(x, None) + self.log_p_y() - q_z.kl_to_standard()
+    }
+
+    /// Importance sampling for z under every class, and the classes summed exactly.
+    fn importance_bound(&self, x: &Tensor<2>, samples: usize, noise: &mut Noise) -> Option<Tensor<1>> {
+        let n = x.dims()[0];
+        let pairs = Pairs::every_class(n, self.classes);
+        let q_z = self.coding().q_z.given(&pairs, [Row(x), Class]);
+        let log_weights = (0..samples).map(|_| {
+            let z = q_z.rsample(noise);
+            let log_p_x = self.generator.given(&pairs, [Pair(&z), Class]).log_prob(x, Some(pairs.row()));
+            log_p_x + self.log_p_y() + Normal::standard_log_prob(&z) - q_z.log_prob(&z)
+        });
+        let log_p_xy: Tensor<2> = log_mean_exp(log_weights).reshape([n, self.classes]);
+        Some(log_sum_exp(log_p_xy))
     }
 }
 
@@ -496,8 +536,7 @@ impl Generate for Aral {
     }
 
     fn code_of(&self, x: &Tensor<2>, y: &Index) -> Normal {
-        let coding = self.coding.as_ref().expect("`as_generate` refuses this without an encoder");
-        coding.q_z.given(&Pairs::own(y), [Row(x), Class])
+        self.coding().q_z.given(&Pairs::own(y), [Row(x), Class])
     }
 
     fn decode(&self, z: &Tensor<2>, y: &Index) -> Tensor<2> {

@@ -54,12 +54,12 @@ pub(in crate::read) enum Plan {
 }
 
 /// Looks at all rows; the labels' column is left as it is.
-pub(super) fn look(rows: &mut Rows, label: usize) -> Result<Vec<Seen>> {
+pub(super) fn look(rows: &mut Rows, label: Option<usize>) -> Result<Vec<Seen>> {
     let comma = rows.layout.comma();
     let mut seen: Vec<Seen> = rows.layout.names.iter().map(|name| Seen::new(name, comma)).collect();
     let mut record = Record::default();
     while rows.next_regular(&mut record)? {
-        for (position, seen) in seen.iter_mut().enumerate().filter(|(position, _)| *position != label) {
+        for (position, seen) in seen.iter_mut().enumerate().filter(|(position, _)| Some(*position) != label) {
             seen.look(record.field(position), record.line, rows.number);
         }
     }

@@ -242,22 +242,30 @@ impl Layout {
         shortened(names, 30)
     }
 
-    /// The position of the label column, with a note where the user did not choose it.
-    pub(in crate::read) fn label(&self, options: &Options) -> Result<(usize, Vec<String>)> {
+    /// The position of the label column, with a note where the user did not choose it. Where the user says what the classes are and
+    /// no column has a label's usual name, nobody has labelled anything yet.
+    pub(in crate::read) fn label(&self, options: &Options) -> Result<(Option<usize>, Vec<String>)> {
         if let Some(label) = &options.label {
             let position = self.find(label).ok_or_else(|| {
                 Error::usage(format!("there is no column `{label}` to take labels from"), self.guess(label))
             })?;
-            return Ok((position, Vec::new()));
+            return Ok((Some(position), Vec::new()));
         }
         match self.usual_label() {
             Some(position) => {
                 let name = &self.names[position];
-                Ok((position, vec![format!("labels are in column {name} (`--label NAME` chooses another)")]))
+                Ok((Some(position), vec![format!("labels are in column {name} (`--label NAME` chooses another)")]))
             }
+            None if options.classes.is_some() => Ok((
+                None,
+                vec!["no column is taken for labels: nothing is labelled yet (`--label NAME` takes one)".to_owned()],
+            )),
             None => Err(Error::usage(
                 "which column holds the labels?",
-                format!("`--label NAME`, one of: {}", self.listing()),
+                format!(
+                    "`--label NAME`, one of: {}; or `--classes A,B,…` where nothing is labelled yet",
+                    self.listing()
+                ),
             )),
         }
     }

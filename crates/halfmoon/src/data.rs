@@ -1,0 +1,78 @@
+//! What is learned from: data as they lie, or those of a project with the labels that people gave.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use halfmoon_journal::fold::Fold;
+use halfmoon_journal::{Action, EventId, ItemId, Journal, Split, scan};
+use halfmoon_pool::labels::grouped;
+use halfmoon_pool::read::{self, Source};
+use halfmoon_pool::{Class, Dataset, Error, Result};
+
+use crate::config::Config;
+
+/// Data, and what their labels were at the time.
+pub(crate) struct Read {
+    pub(crate) source: Source,
+    /// Of a project, the last event that its labels are made of.
+    pub(crate) learned: Option<i64>,
+}
+
+/// Reads what `config` names. Labels of a project are those that most people gave, as they stood after `until`, or as they
+/// stand now.
+pub(crate) fn read(config: &Config, until: Option<i64>) -> Result<Read> {
+    let path = Path::new(&config.data.path);
+    if !Journal::is_at(path) {
+        return Ok(Read { source: read::read(path, &config.options())?, learned: None });
+    }
+    let journal = Journal::open(path)?;
+    let _now = journal.snapshot()?;
+    let data = journal.project()?.data.ok_or_else(|| {
+        Error::data(path, "does not say where its data are", "begin a project with: halfmoon init DATA")
+    })?;
+    let until = until.map_or_else(|| journal.last_event(), |until| Ok(EventId(until)))?;
+    let Said { classes, labels } = said(&journal, until)?;
+    let mut source = read::read(Path::new(&data), &config.options())?;
+    let Source { train, validation, test, notes, .. } = &mut source;
+    let splits = [(Split::Train, Some(train)), (Split::Validation, validation.as_mut()), (Split::Test, test.as_mut())];
+    let mut splits: Vec<(Split, &mut Dataset)> =
+        splits.into_iter().filter_map(|(split, dataset)| Some((split, dataset?))).collect();
+    let ids = scan::ids(&splits.iter().map(|(split, of)| (*split, &of.ids, of.len())).collect::<Vec<_>>());
+    let mut used = 0;
+    for ((_, dataset), ids) in splits.iter_mut().zip(ids) {
+        dataset.schema.classes.clone_from(&classes);
+        dataset.labels = ids.iter().map(|id| labels.get(id).copied()).collect();
+        used += dataset.labelled().len();
+    }
+    notes.push(format!("{} labels are those of {}", grouped(used), path.display()));
+    if used < labels.len() {
+        let gone = grouped(labels.len() - used);
+        notes.push(format!("{gone} labelled items of {} are no longer among its data", path.display()));
+    }
+    Ok(Read { source, learned: Some(until.0) })
+}
+
+/// What a journal says up to an event.
+struct Said {
+    classes: Vec<String>,
+    /// By the item's id.
+    labels: HashMap<String, Class>,
+}
+
+fn said(journal: &Journal, until: EventId) -> Result<Said> {
+    let (mut fold, mut classes) = (Fold::default(), Vec::new());
+    journal.each_event(EventId(0), &mut |id, event| {
+        if id <= until {
+            fold.apply(id, &event);
+            if let Action::NewClass(name) = event.action {
+                classes.push(name);
+            }
+        }
+        Ok(())
+    })?;
+    let verdicts = fold.labels().majority();
+    let of: HashMap<ItemId, Class> =
+        verdicts.into_iter().filter_map(|verdict| Some((verdict.item, verdict.class?))).collect();
+    let labelled = |(number, item): (ItemId, halfmoon_journal::Item)| Some((item.id, *of.get(&number)?));
+    Ok(Said { classes, labels: journal.items()?.into_iter().filter_map(labelled).collect() })
+}
