@@ -150,19 +150,36 @@ fn load_pixels<T: Clone + Default + Send>(
 
 /// A picture upright and opaque, as `pixels` wants it.
 fn decode<T>(path: &Path, pixels: impl Fn(DynamicImage) -> T) -> Result<T> {
-    caught(|| {
-        let mut file = open(path)?;
-        let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(|error| error.to_string())?;
-        let (format, mut decoder) = decoder(Cursor::new(&content))?;
-        if format == ImageFormat::Jpeg && is_cut_off(&content) {
-            return Err("the JPEG data ends early: the file was cut off".to_owned());
-        }
-        let orientation = orientation(&mut decoder);
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
-        picture.apply_orientation(orientation);
-        Ok(pixels(on_white(picture)))
-    })
+    let content = content(path)?;
+    caught(|| Ok(pixels(upright(&content)?)))
+}
+
+fn upright(content: &[u8]) -> Result<DynamicImage> {
+    let (format, mut decoder) = decoder(Cursor::new(content))?;
+    if format == ImageFormat::Jpeg && is_cut_off(content) {
+        return Err("the JPEG data ends early: the file was cut off".to_owned());
+    }
+    let orientation = orientation(&mut decoder);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    picture.apply_orientation(orientation);
+    Ok(on_white(picture))
+}
+
+/// Width and height of a picture seen upright, from its first bytes; or why it cannot be read.
+pub fn size(path: &Path) -> Result<(u32, u32)> {
+    header(path).map(|header| (header.width, header.height))
+}
+
+/// The bytes of a file that is small enough to be a picture; or why it cannot be read.
+pub fn content(path: &Path) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    open(path)?.take(MOST_MEMORY + 1).read_to_end(&mut content).map_err(|error| error.to_string())?;
+    Ok(content)
+}
+
+/// The picture that these bytes are, upright and on white, under the limits that hold for all pictures; or why it is none.
+pub fn open_upright(content: &[u8]) -> Result<DynamicImage> {
+    caught(|| upright(content))
 }
 
 fn bytes(picture: DynamicImage, shape: &ImageShape) -> Vec<u8> {
