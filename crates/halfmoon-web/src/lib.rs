@@ -1,3 +1,6 @@
 //! The labelling page and the prediction service.
 //!
 //! A model is a [`Predictor`](halfmoon_pool::scores::Predictor) here and nothing more: how one is trained or opened, the caller says.
+
+pub mod guard;
+mod problem;

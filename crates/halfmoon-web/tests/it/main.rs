@@ -1,0 +1,4 @@
+//! Servers on real sockets, asked as anybody could ask them.
+
+mod client;
+mod guard;
