@@ -41,7 +41,6 @@ mod desk;
 mod examples;
 mod figures;
 mod items;
-mod panels;
 mod picture;
 mod queue;
 mod reader;
@@ -101,11 +100,8 @@ pub struct Settings {
 pub trait Trainer: Send + 'static {
     /// Trains on a lesson. `watch` is told how far it is and says whether to go on; it is to be asked several times a second, or stopping
     /// takes longer. `None`: it was stopped.
-    fn train(
-        &mut self,
-        lesson: &Lesson,
-        watch: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Option<Box<dyn Predictor>>>;
+    fn train(&mut self, lesson: &Lesson, watch: &mut dyn FnMut(u64, u64) -> bool)
+    -> Result<Option<Box<dyn Predictor>>>;
 }
 
 /// What there is to learn.
@@ -122,7 +118,6 @@ pub struct Lesson<'a> {
 }
 
 /// What goes on behind the router.
-#[derive(Debug)]
 pub struct Running {
     shared: Arc<Shared>,
     clerk: Option<Clerk>,

@@ -18,7 +18,6 @@ use super::items::{Items, Known, Place, Urn};
 use super::queue::Queue;
 
 /// All that the threads share.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: Settings,
     /// The project's.
@@ -83,7 +82,6 @@ impl Shared {
 }
 
 /// What is known.
-#[derive(Debug)]
 pub(super) struct Desk {
     pub(super) items: Items,
     /// The names of the classes, in the order that [`Class`] counts.
@@ -289,7 +287,8 @@ impl Desk {
 
     /// The items of the data that have a class, in no order.
     pub(super) fn verdicts(&self) -> impl Iterator<Item = (Place, &Known, Class)> {
-        let known = self.standing.iter().filter_map(|(&place, standing)| Some((place, self.items.get(place), standing.class?)));
+        let known =
+            self.standing.iter().filter_map(|(&place, standing)| Some((place, self.items.get(place), standing.class?)));
         known.filter(|(_, known, class)| known.is_of_data() && class.index() < self.classes.len())
     }
 

@@ -245,7 +245,9 @@ fn gain(points: &[Point], now: Option<&Accuracy>) -> String {
     let points: Vec<curve::Point> = points.iter().map(of).collect();
     match curve::hint(&points, now.map_or(0, |now| now.n), MORE) {
         Some(hint) => hint.words(),
-        None => "what more labels would bring cannot be told before four rounds with different numbers of labels".to_owned(),
+        None => {
+            "what more labels would bring cannot be told before four rounds with different numbers of labels".to_owned()
+        }
     }
 }
 
@@ -256,9 +258,7 @@ fn diagram(predictions: &Predictions) -> Option<Reliability> {
     }
     let bins = reliability(predictions, BINNING);
     let ece = ece(&bins);
-    let bin = |bin: &halfmoon_pool::calibration::Bin| {
-        json!({"low": bin.low, "high": bin.high, "confidence": bin.confidence, "accuracy": bin.accuracy, "n": bin.n})
-    };
+    let bin = |bin: &halfmoon_pool::calibration::Bin| json!({"low": bin.low, "high": bin.high, "confidence": bin.confidence, "accuracy": bin.accuracy, "n": bin.n});
     Some(Reliability { bins: bins.iter().map(bin).collect(), ece, n })
 }
 
@@ -338,7 +338,10 @@ fn outliers(
     // What looks at the code goes before what looks at the density; the answer alone tells doubt, not strangeness.
     let by = |name: &str| found.iter().find(|(of, _)| *of == name);
     let Some((name, scores)) = ["mahalanobis", "log_density", "energy"].into_iter().find_map(by) else {
-        notes.push("the model has neither a density nor codes of enough labelled items: it cannot tell what is unusual".to_owned());
+        notes.push(
+            "the model has neither a density nor codes of enough labelled items: it cannot tell what is unusual"
+                .to_owned(),
+        );
         return Vec::new();
     };
     let normal = held_out.outliers.iter().find(|(of, _)| of == name).map(|(_, scores)| {

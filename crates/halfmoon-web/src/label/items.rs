@@ -105,10 +105,6 @@ pub(super) struct Items {
 }
 
 impl Items {
-    pub(super) fn len(&self) -> usize {
-        self.all.len()
-    }
-
     pub(super) fn get(&self, place: Place) -> &Known {
         &self.all[place as usize]
     }
@@ -190,7 +186,7 @@ mod tests {
         assert_eq!(items.add(known(None, File::OfId)), (0, true));
         assert_eq!(items.of_item(ItemId(4)), None);
         assert_eq!(items.add(known(Some(4), File::None)), (0, false));
-        assert_eq!((items.of_item(ItemId(4)), items.len()), (Some(0), 1));
+        assert_eq!((items.of_item(ItemId(4)), items.iter().count()), (Some(0), 1));
         assert!(items.get(0).is_asked(), "its file is still known");
     }
 }

@@ -63,7 +63,9 @@ impl Reader {
             desk.scan.unreadable = unreadable;
             desk.scan.message = match first {
                 None => String::new(),
-                Some(first) => format!("{} cannot be read; the first: {}", grouped(unreadable), self.below_data(&first)),
+                Some(first) => {
+                    format!("{} cannot be read; the first: {}", grouped(unreadable), self.below_data(&first))
+                }
             };
         });
         Ok(())

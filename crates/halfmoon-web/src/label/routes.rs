@@ -29,7 +29,7 @@ use crate::problem::{Problem, no_such_method};
 const MOST_IMPORTED: usize = 256 << 20;
 
 /// What every route has.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct App {
     pub(super) shared: Arc<Shared>,
     pub(super) clerk: Clerk,

@@ -39,7 +39,8 @@ const HANDFUL: usize = 20_000;
 const TELL: Duration = Duration::from_millis(200);
 
 pub(super) fn start(shared: &Arc<Shared>, clerk: &Clerk, trainer: Box<dyn Trainer>) -> JoinHandle<()> {
-    let mut room = Room { shared: shared.clone(), clerk: clerk.clone(), trainer, taught: None, tried: None, has_begun: false };
+    let mut room =
+        Room { shared: shared.clone(), clerk: clerk.clone(), trainer, taught: None, tried: None, has_begun: false };
     std::thread::spawn(move || room.work())
 }
 
@@ -128,9 +129,8 @@ impl Room {
             None => true,
             Some(taught) => taught.model != desk.model_name || desk.given >= taught.given + every,
         };
-        let has_failed = self.tried.as_ref().is_some_and(|(model, given)| {
-            *model == desk.model_name && desk.given < given + every
-        });
+        let has_failed =
+            self.tried.as_ref().is_some_and(|(model, given)| *model == desk.model_name && desk.given < given + every);
         if is_due && !has_failed && desk.labelled >= settings.first && desk.classes_to_learn() >= 2 {
             return Some(Task::Train(data));
         }
@@ -270,7 +270,11 @@ impl Room {
         let dataset = data.read();
         let (said, _) = scoring::ask(predictor, &questions, (&dataset, &data.encoding), &rows, false);
         let least = truths.iter().map(|class| class.index() + 1).max().unwrap_or(0);
-        Judged { rows, places, predictions: Predictions { probs: widened(probs(&said.scores.log_probs), least), classes: truths } }
+        Judged {
+            rows,
+            places,
+            predictions: Predictions { probs: widened(probs(&said.scores.log_probs), least), classes: truths },
+        }
     }
 
     /// Writes down that there is a model and a round, under the next number that no other process took.
@@ -306,12 +310,8 @@ impl Room {
             return Ok(());
         }
         let inputs = data.encoding.encode(&data.read().inputs, &rows);
-        let scores = Scores {
-            log_probs: Array3::zeros((rows.len(), 1, 1)),
-            log_density: None,
-            energy: None,
-            codes: None,
-        };
+        let scores =
+            Scores { log_probs: Array3::zeros((rows.len(), 1, 1)), log_density: None, energy: None, codes: None };
         let pool = Pool { inputs: Some(inputs.view()), ..Pool::new(&scores, &keys) };
         let budget = (2 * self.shared.settings.first).clamp(1, BUDGET);
         let query = rule.query(&pool, &Ask { budget, seed: self.shared.settings.seed, ..Ask::default() })?;

@@ -1,6 +1,6 @@
 //! The desk as the page sees it.
 
-use halfmoon_journal::{DATA, ItemId};
+use halfmoon_journal::ItemId;
 use halfmoon_pool::dataset::{Cells, ColumnKind, Features, Inputs};
 use halfmoon_pool::{Class, Dataset};
 use halfmoon_query::RULES;
@@ -82,7 +82,9 @@ fn message(shared: &Shared, desk: &Desk, state: &str) -> String {
         wants.push("labels of two classes that are not to judge by".to_owned());
     }
     if desk.data.is_none() {
-        wants.push(if desk.scan.state == "failed" { "data that can be read" } else { "the end of the reading" }.to_owned());
+        wants.push(
+            if desk.scan.state == "failed" { "data that can be read" } else { "the end of the reading" }.to_owned(),
+        );
     }
     match wants.is_empty() {
         true => String::new(),
@@ -124,9 +126,7 @@ fn votes(desk: &Desk, place: Place, annotator: usize) -> Vec<Value> {
     if standing.votes.iter().all(|(by, _)| *by != annotator) {
         return Vec::new();
     }
-    let vote = |(by, class): &(usize, Option<Class>)| {
-        json!({"annotator": desk.annotators[*by], "class": class.map(|class| class.0)})
-    };
+    let vote = |(by, class): &(usize, Option<Class>)| json!({"annotator": desk.annotators[*by], "class": class.map(|class| class.0)});
     standing.votes.iter().map(vote).collect()
 }
 
@@ -156,9 +156,7 @@ fn content(desk: &Desk, place: Place, size: Option<(u32, u32)>) -> Value {
 fn cells(data: &Data, row: usize) -> Option<Vec<Value>> {
     let dataset = data.read();
     let Features::Columns(columns) = &dataset.schema.features else { return None };
-    let cell = |(at, column): (usize, &halfmoon_pool::dataset::Column)| {
-        json!({"column": column.name, "value": cell(&dataset, at, &column.kind, row)})
-    };
+    let cell = |(at, column): (usize, &halfmoon_pool::dataset::Column)| json!({"column": column.name, "value": cell(&dataset, at, &column.kind, row)});
     Some(columns.iter().enumerate().map(cell).collect())
 }
 
@@ -171,16 +169,9 @@ fn cell(dataset: &Dataset, column: usize, kind: &ColumnKind, row: usize) -> Opti
             (Cells::YesNo(cells), ColumnKind::YesNo { no, yes }) => {
                 cells[row].map(|is_yes| if is_yes { yes.clone() } else { no.clone() })
             }
-            (Cells::Category(cells), ColumnKind::Category { values }) => {
-                values.get(cells[row]? as usize).cloned()
-            }
+            (Cells::Category(cells), ColumnKind::Category { values }) => values.get(cells[row]? as usize).cloned(),
             _ => None,
         },
         Inputs::Bytes(_) | Inputs::Words(_) => None,
     }
-}
-
-/// Whose labels came with the data is no annotator to be shown as a person.
-pub(super) fn is_person(name: &str) -> bool {
-    name != DATA
 }

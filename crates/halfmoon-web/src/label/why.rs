@@ -6,7 +6,12 @@ use ndarray::ArrayView1;
 use super::queue::Cause;
 
 /// The rule that a question is recorded under, and the sentence that people read. `probs` is what the model says of the item.
-pub(super) fn why(cause: &Cause, rule: &'static str, probs: Option<&[f32]>, classes: &[String]) -> (&'static str, String) {
+pub(super) fn why(
+    cause: &Cause,
+    rule: &'static str,
+    probs: Option<&[f32]>,
+    classes: &[String],
+) -> (&'static str, String) {
     let (rule, reason) = match cause {
         Cause::Judging => ("judging", "drawn at random, to judge the model by; it is never learned from".to_owned()),
         Cause::Second => ("twice", "somebody labelled it, and of some items a second person is asked, too".to_owned()),
@@ -42,7 +47,10 @@ fn of_rule(rule: &str, reason: &str, probs: Option<&[f32]>, classes: &[String]) 
         "variation_ratio" | "mean_std" | "vote_entropy" | "committee_kl" | "bald" | "power_bald" => {
             format!("variants of the model contradict each other{}", guess())
         }
-        "batch_bald" => format!("variants of the model contradict each other, and in another way than about the ones before{}", guess()),
+        "batch_bald" => format!(
+            "variants of the model contradict each other, and in another way than about the ones before{}",
+            guess()
+        ),
         "k_center" => format!("far from anything labelled{}", guess()),
         "badge" | "bait" | "gradient_length" => format!("its label would change the model much; {}", doubt()),
         "error_reduction" => format!("its label is expected to make the others surer; {}", doubt()),

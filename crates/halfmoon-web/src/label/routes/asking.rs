@@ -72,7 +72,9 @@ fn waiting(desk: &Desk) -> &'static str {
         ("listing", false) => "the data are being listed",
         ("reading", false) => "the data are being read",
         (_, false) => "there is no item without a label",
-        ("done" | "failed", true) => "nothing is left to ask you: what has no label yet was skipped, or somebody else is looking at it",
+        ("done" | "failed", true) => {
+            "nothing is left to ask you: what has no label yet was skipped, or somebody else is looking at it"
+        }
         (_, true) => "nothing is left to ask you yet: the data are still being read",
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn export(State(app): State<App>, asked: Asked) -> Result<Respo
     let format = format(name)?;
     let path = app.shared.settings.project.clone();
     let journal = aside(move || Journal::open(&path)).await??;
-    let (pieces, mut taken) = channel::<Result<Bytes, std::io::Error>>(PIECES);
+    let (pieces, taken) = channel::<Result<Bytes, std::io::Error>>(PIECES);
     // Written as it is taken: no file is too large.
     tokio::task::spawn_blocking(move || {
         let mut out = BufWriter::with_capacity(PIECE, Pieces(pieces.clone()));
@@ -42,7 +42,7 @@ pub(super) async fn export(State(app): State<App>, asked: Asked) -> Result<Respo
             let _ = pieces.blocking_send(Err(std::io::Error::other("the export broke off")));
         }
     });
-    let body = Body::from_stream(unfold(taken_from(&mut taken), |mut taken| async { Some((taken.recv().await?, taken)) }));
+    let body = Body::from_stream(unfold(taken, |mut taken| async { Some((taken.recv().await?, taken)) }));
     let ending = format.endings.first().copied().unwrap_or_default();
     let stem: String = app.shared.name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
     let stem = if stem.is_empty() { "labels".to_owned() } else { stem };
@@ -53,12 +53,8 @@ pub(super) async fn export(State(app): State<App>, asked: Asked) -> Result<Respo
         "jsonl" => "application/jsonl",
         _ => "application/json",
     };
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CONTENT_DISPOSITION, file)], body).into_response())
-}
-
-/// The receiver itself, so that it moves into the stream.
-fn taken_from<T>(taken: &mut tokio::sync::mpsc::Receiver<T>) -> tokio::sync::mpsc::Receiver<T> {
-    std::mem::replace(taken, channel(1).1)
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CONTENT_DISPOSITION, file)], body)
+        .into_response())
 }
 
 /// Passes what is written on to a body.
@@ -86,7 +82,8 @@ fn format(name: &str) -> Result<&'static Format, Problem> {
 
 pub(super) async fn import(State(app): State<App>, mut parts: Multipart) -> Result<Json<Value>, Problem> {
     let (mut file, mut name_of_format, mut by, mut new_classes) = (None, None, None, None);
-    let broken = |error: axum::extract::multipart::MultipartError| Problem::new(error.status(), error.body_text()).field("body");
+    let broken =
+        |error: axum::extract::multipart::MultipartError| Problem::new(error.status(), error.body_text()).field("body");
     while let Some(mut part) = parts.next_field().await.map_err(broken)? {
         match part.name().unwrap_or_default() {
             "file" => {
@@ -109,14 +106,22 @@ pub(super) async fn import(State(app): State<App>, mut parts: Multipart) -> Resu
                 drop(pieces);
                 let is_written = written.await.is_ok_and(|written| written.is_ok());
                 if !is_written {
-                    return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, "the file cannot be kept: is the disk full?"));
+                    return Err(Problem::new(
+                        StatusCode::INSUFFICIENT_STORAGE,
+                        "the file cannot be kept: is the disk full?",
+                    ));
                 }
                 file = Some((aside_file, name));
             }
             "format" => name_of_format = Some(part.text().await.map_err(broken)?).filter(|text| !text.is_empty()),
             "annotator" => by = Some(part.text().await.map_err(broken)?),
             "new_classes" => new_classes = Some(part.text().await.map_err(broken)? == "true"),
-            other => return Err(Problem::of_field(short(other), "there is no such part: `file`, `format`, `annotator`, `new_classes`")),
+            other => {
+                return Err(Problem::of_field(
+                    short(other),
+                    "there is no such part: `file`, `format`, `annotator`, `new_classes`",
+                ));
+            }
         }
     }
     let annotator = annotator(by.as_ref())?;
@@ -145,7 +150,8 @@ pub(super) async fn import_file(app: &App, file: Aside, options: Options) -> Res
         drop(file);
         imported
     };
-    let imported = app.clerk.call(work).await.map_err(|error| Problem { field: Some("file".into()), ..Problem::from(error) });
+    let imported =
+        app.clerk.call(work).await.map_err(|error| Problem { field: Some("file".into()), ..Problem::from(error) });
     let mut imported = imported?;
     // Places are rows of a file that the user does not know by this name.
     for left in imported.problems.iter_mut().chain(&mut imported.conflicts) {

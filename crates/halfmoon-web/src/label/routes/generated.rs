@@ -104,7 +104,8 @@ pub(super) async fn answer(State(app): State<App>, Json(answer): Json<Answer>) -
             ..Event::new(&made.model, Moment::now(), Action::Fields(number))
         };
         let action = given.map_or(Action::Skip(number), |class| Action::Label(number, class));
-        let said = Said { model: Some(made.model.clone()), class: Some(made.class), confidence: share(made.confidence) };
+        let said =
+            Said { model: Some(made.model.clone()), class: Some(made.class), confidence: share(made.confidence) };
         let event = Event { key, said, extra, ..Event::new(&annotator, Moment::now(), action) };
         let appended = journal.append_all(&[fields, event])?;
         Ok(*appended.last().expect("two events"))

@@ -47,7 +47,8 @@ pub(super) struct Asked {
 }
 
 pub(super) async fn predict(State(app): State<App>, Json(asked): Json<Asked>) -> Result<Json<Value>, Problem> {
-    let (from, to) = asked.label_config.as_deref().and_then(question).unwrap_or(("label".to_owned(), "item".to_owned()));
+    let (from, to) =
+        asked.label_config.as_deref().and_then(question).unwrap_or(("label".to_owned(), "item".to_owned()));
     let shared = app.shared.clone();
     let done = aside(move || {
         let desk = shared.desk();
@@ -59,10 +60,16 @@ pub(super) async fn predict(State(app): State<App>, Json(asked): Json<Asked>) ->
 }
 
 /// Of a task that is no item, or that the model was not asked about, there is a prediction without a result.
-fn prediction(desk: &Desk, task: &Value, files: Option<&HashMap<String, Option<Place>>>, (from, to): (&str, &str)) -> Value {
+fn prediction(
+    desk: &Desk,
+    task: &Value,
+    files: Option<&HashMap<String, Option<Place>>>,
+    (from, to): (&str, &str),
+) -> Value {
     let nothing = json!({"model_version": version(desk), "score": 0.0, "result": []});
     let place = by_id(desk, task).or_else(|| by_file(task, files?));
-    let Some((answers, probs)) = place.zip(desk.answers.as_ref()).and_then(|(at, answers)| Some((answers, answers.of(at)?)))
+    let Some((answers, probs)) =
+        place.zip(desk.answers.as_ref()).and_then(|(at, answers)| Some((answers, answers.of(at)?)))
     else {
         return nothing;
     };
@@ -146,8 +153,11 @@ pub(super) async fn webhook(State(app): State<App>, Json(told): Json<Told>) -> R
         }
         "ANNOTATION_DELETED" | "ANNOTATIONS_DELETED" => {
             let ids: Vec<i64> = annotations.iter().filter_map(|annotation| annotation["id"].as_i64()).collect();
-            let undone = app.clerk.call(move |journal| take_back(journal, &ids)).await?;
-            Ok(Json(json!({"undone": undone})))
+            let project = app.shared.settings.project.clone();
+            // All events are looked at, by a reader of its own: nobody waits for that.
+            let undo = aside(move || undo(&Journal::open(&project)?, &ids)).await??;
+            let undone = app.clerk.call(move |journal| journal.append_all(&undo)).await?;
+            Ok(Json(json!({"undone": undone.iter().filter(|done| done.is_new).count()})))
         }
         // Label Studio tells of much else: projects, tasks, reviews.
         _ => Ok(Json(json!({"ignored": action}))),
@@ -155,9 +165,15 @@ pub(super) async fn webhook(State(app): State<App>, Json(told): Json<Told>) -> R
 }
 
 /// As a file of tasks with annotations, which the exchange reads.
-async fn import(app: &App, annotations: Vec<Value>, tasks: &[Value]) -> Result<halfmoon_journal::exchange::Imported, Problem> {
+async fn import(
+    app: &App,
+    annotations: Vec<Value>,
+    tasks: &[Value],
+) -> Result<halfmoon_journal::exchange::Imported, Problem> {
     if tasks.is_empty() {
-        return Err(Problem::of_field("task", "there is no task").hint("in Label Studio, let the webhook send the payload"));
+        return Err(
+            Problem::of_field("task", "there is no task").hint("in Label Studio, let the webhook send the payload")
+        );
     }
     let mut of_task: Vec<Map<String, Value>> = tasks.iter().filter_map(Value::as_object).cloned().collect();
     for task in &mut of_task {
@@ -192,8 +208,8 @@ async fn import(app: &App, annotations: Vec<Value>, tasks: &[Value]) -> Result<h
     import_file(app, file, options).await
 }
 
-/// Undoes what these annotations said.
-fn take_back(journal: &mut Journal, ids: &[i64]) -> PoolResult<usize> {
+/// What takes back what these annotations said.
+fn undo(journal: &Journal, ids: &[i64]) -> PoolResult<Vec<Event>> {
     let mut found: Vec<(EventId, String)> = Vec::new();
     journal.each_event(EventId(0), &mut |id, event| {
         let of = event.extra.get("label_studio").and_then(|extra| extra["id"].as_i64());
@@ -208,5 +224,5 @@ fn take_back(journal: &mut Journal, ids: &[i64]) -> PoolResult<usize> {
         key: Key::of(&["label-studio", "deleted", &id.0.to_string()]),
         ..Event::new(annotator, Moment::now(), Action::Undo(*id))
     };
-    Ok(journal.append_all(&found.iter().map(undo).collect::<Vec<Event>>())?.iter().filter(|done| done.is_new).count())
+    Ok(found.iter().map(undo).collect())
 }

@@ -76,6 +76,7 @@ pub(super) async fn example(
     let number = file.strip_suffix(".png").and_then(|number| number.parse::<usize>().ok());
     let pictures = examples.of_classes.iter().flat_map(|(_, pictures)| pictures);
     let found = number.filter(|_| round == examples.round.to_string()).and_then(|k| pictures.into_iter().nth(k));
-    let gone = || Problem::new(StatusCode::NOT_FOUND, "there is no such example: a later model has others").field("path");
+    let gone =
+        || Problem::new(StatusCode::NOT_FOUND, "there is no such example: a later model has others").field("path");
     Ok(immutable("image/png", found.ok_or_else(gone)?.clone(), &headers))
 }
