@@ -6,12 +6,14 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use halfmoon_journal::{Action, EventId, Item, ItemId, Journal};
 use halfmoon_pool::{Error, Result};
 use tokio::sync::oneshot;
 
 use super::desk::Shared;
 use super::items::{File, Known};
+use crate::problem::Problem;
 
 /// How often the clerk looks for what other processes wrote, while nobody here writes.
 const LOOK: Duration = Duration::from_millis(500);
@@ -25,6 +27,26 @@ type Task = Box<dyn FnOnce(&mut Journal) -> Box<dyn FnOnce() + Send> + Send>;
 /// Hands tasks to the one who writes.
 #[derive(Debug, Clone)]
 pub(super) struct Clerk(Sender<Order>);
+
+/// Why nothing was written.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The server is about to end.
+    Closed,
+    Because(Error),
+}
+
+/// What the disk is to blame for, or the end of the server, is worth another try: whoever clicked keeps the click.
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Problem {
+        let again = |problem: Problem| Problem { status: StatusCode::SERVICE_UNAVAILABLE, ..problem.retry_after(2) };
+        match refused {
+            Refused::Closed => again(Problem::from(closed())),
+            Refused::Because(error @ (Error::Data { .. } | Error::Io { .. })) => again(Problem::from(error)),
+            Refused::Because(error) => Problem::from(error),
+        }
+    }
+}
 
 enum Order {
     Do(Task),
@@ -66,11 +88,11 @@ impl Clerk {
     pub(super) async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Journal) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+    ) -> std::result::Result<T, Refused> {
         let (tell, told) = oneshot::channel();
         let task = task(work, move |done| drop(tell.send(done)));
-        self.0.send(Order::Do(task)).map_err(|_| closed())?;
-        told.await.map_err(|_| closed())?
+        self.0.send(Order::Do(task)).map_err(|_| Refused::Closed)?;
+        told.await.map_err(|_| Refused::Closed)?.map_err(Refused::Because)
     }
 
     /// The same for threads that work by themselves.

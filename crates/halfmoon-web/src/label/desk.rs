@@ -91,6 +91,8 @@ pub(super) struct Desk {
     /// Items that are waiting for another voice: a second person's, or one that decides a tie.
     pub(super) unsettled: BTreeSet<Place>,
     pub(super) queue: Queue,
+    /// Items of the data, without those that cannot be shown.
+    pub(super) of_data: usize,
     /// Items that somebody gave a class.
     pub(super) labelled: usize,
     /// Those of them that are to judge by.
@@ -196,6 +198,7 @@ impl Desk {
             standing: HashMap::new(),
             unsettled: BTreeSet::new(),
             queue: Queue::default(),
+            of_data: 0,
             labelled: 0,
             judged: 0,
             given: 0,
@@ -225,9 +228,21 @@ impl Desk {
     pub(super) fn add(&mut self, known: Known) -> Place {
         let (place, is_new) = self.items.add(known);
         if is_new {
-            self.queue.add(place, self.items.get(place));
+            let known = self.items.get(place);
+            self.of_data += usize::from(known.is_of_data());
+            self.queue.add(place, known);
         }
         place
+    }
+
+    /// An item turned out to be none that can be shown.
+    pub(super) fn put_broken(&mut self, place: Place) {
+        let known = self.items.get_mut(place);
+        if !known.is_broken {
+            known.is_broken = true;
+            self.of_data -= usize::from(known.is_of_data());
+            self.settle(place);
+        }
     }
 
     /// What stands of an item from now on.

@@ -54,8 +54,8 @@ impl Reader {
         let unreadable = found.problems.len();
         let first = found.problems.first().map(|problem| format!("{}: {}", problem.place, problem.reason));
         let items = found.items;
-        let dataset = source.train;
-        self.take(dataset, &items[..])?;
+        self.take(source.train, &items[..])?;
+        self.drop_unread();
         self.sort();
         self.shared.change(|desk| {
             desk.scan.state = "done";
@@ -168,6 +168,21 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// What was listed and could not be read, or is gone, is not asked about.
+    fn drop_unread(&self) {
+        let all = self.shared.desk().items.iter().count();
+        for first in (0..all).step_by(HANDFUL) {
+            let mut desk = self.shared.desk();
+            for place in first..all.min(first + HANDFUL) {
+                let place = Place::try_from(place).expect("fewer items than that");
+                let known = desk.items.get(place);
+                if known.split == Split::Train && known.file != File::None && known.row.is_none() {
+                    desk.put_broken(place);
+                }
+            }
+        }
     }
 
     /// Puts the data on the desk; `items` begins with theirs.

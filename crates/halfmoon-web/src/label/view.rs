@@ -19,7 +19,6 @@ pub(super) fn project(shared: &Shared, desk: &Desk) -> Value {
     let rules: Vec<Value> = RULES.iter().map(|rule| json!({"name": rule.name, "about": rule.about})).collect();
     let models: Vec<Value> =
         settings.models.iter().map(|(name, about)| json!({"name": name, "about": about})).collect();
-    let items = desk.items.iter().filter(|(_, known)| known.is_of_data() && !known.is_broken).count();
     let model = &desk.model;
     let state = match (model.is_training, model.is_ready) {
         (true, _) => "training",
@@ -31,7 +30,7 @@ pub(super) fn project(shared: &Shared, desk: &Desk) -> Value {
         "name": shared.name,
         "classes": desk.classes,
         "kind": kind(desk),
-        "items": items,
+        "items": desk.of_data,
         "labelled": desk.labelled,
         "rule": desk.rule.name,
         "rules": rules,
@@ -48,7 +47,7 @@ pub(super) fn project(shared: &Shared, desk: &Desk) -> Value {
         "scan": {
             "state": desk.scan.state,
             "files": desk.scan.files,
-            "items": items,
+            "items": desk.of_data,
             "unreadable": desk.scan.unreadable,
             "message": desk.scan.message,
         },

@@ -118,7 +118,7 @@ fn look(shared: &Shared, place: Place) -> Looked {
     let content = file.as_ref().filter(|_| !has_number).and_then(|file| hash_of_file(file));
     if size.is_none() || !has_number && content.is_none() {
         looked.is_broken = true;
-        shared.desk().items.get_mut(place).is_broken = true;
+        shared.desk().put_broken(place);
         return looked;
     }
     looked.size = size;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{Sender, channel};
 
 use super::{App, Asked, annotator, aside, short};
+use crate::label::clerk::Refused;
 use crate::problem::{Json, Problem};
 
 /// Bytes that are sent at once, and how many such pieces wait for a slow reader.
@@ -150,9 +151,11 @@ pub(super) async fn import_file(app: &App, file: Aside, options: Options) -> Res
         drop(file);
         imported
     };
-    let imported =
-        app.clerk.call(work).await.map_err(|error| Problem { field: Some("file".into()), ..Problem::from(error) });
-    let mut imported = imported?;
+    let mut imported = app.clerk.call(work).await.map_err(|refused| match refused {
+        // It is the file that is at fault, not the journal.
+        Refused::Because(error) => Problem { field: Some("file".into()), ..Problem::from(error) },
+        Refused::Closed => Problem::from(refused),
+    })?;
     // Places are rows of a file that the user does not know by this name.
     for left in imported.problems.iter_mut().chain(&mut imported.conflicts) {
         left.place = left.place.split_once(", ").map_or("file", |(_, rest)| rest).to_owned();

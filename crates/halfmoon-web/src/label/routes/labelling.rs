@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::asking::ask;
 use super::{App, annotator, class, key, place};
+use crate::label::clerk::Refused;
 use crate::problem::{Json, Problem};
 
 /// Characters of a reason that is sent back.
@@ -81,9 +82,9 @@ async fn write(app: &App, vote: &Vote, action: Action) -> Result<Json<Value>, Pr
 }
 
 /// All else was looked at before: what the journal refuses is a key that stands for something else.
-fn of_key(error: Error) -> Problem {
-    let is_usage = matches!(error, Error::Usage { .. });
-    let problem = Problem::from(error);
+fn of_key(refused: Refused) -> Problem {
+    let is_usage = matches!(refused, Refused::Because(Error::Usage { .. }));
+    let problem = Problem::from(refused);
     if is_usage { Problem { status: StatusCode::CONFLICT, ..problem.field("key") } } else { problem }
 }
 

@@ -74,7 +74,7 @@ async fn a_restart_goes_on_where_it_was() {
     let curve = site.get("/api/panels").await["accuracy"]["curve"].clone();
     site.stop();
     let (status, _) = site.try_post("/api/skip", json!({"annotator": "ann", "key": key(), "item": 1})).await;
-    assert_eq!(status, 422, "what is closed writes nothing");
+    assert_eq!(status, 503, "what is closed writes nothing, and a click is kept for another try");
 
     let site = Site { truth, ..Site::open(settings(&folder), MadeUp::default()) };
     let project = site.project(|project| project["labelled"] == 30).await;
