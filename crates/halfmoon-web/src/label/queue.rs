@@ -32,6 +32,8 @@ struct Line {
     places: Vec<Place>,
     /// Nobody is to be asked about those before this one.
     begin: usize,
+    /// Items that have no place in the order yet. Nobody is asked about them: the first ones of a folder are no fair sample of it.
+    fresh: Vec<Place>,
 }
 
 /// A choice of the rule.
@@ -66,19 +68,20 @@ pub(super) enum Cause {
 impl Queue {
     pub(super) fn add(&mut self, place: Place, known: &Known) {
         let line = if known.lot.is_judging { &mut self.to_judge } else { &mut self.to_learn };
-        line.places.push(place);
+        line.fresh.push(place);
     }
 
-    /// Both orders, by the lots. Sorting many takes a while: it is done while nobody waits, and put here afterwards.
+    /// All items of both lines, to be sorted by their lots. Sorting many takes a while: it is done while nobody waits, and put here afterwards.
     pub(super) fn orders(&self) -> [Vec<Place>; 2] {
-        [self.to_learn.places.clone(), self.to_judge.places.clone()]
+        let all = |line: &Line| [&line.places[..], &line.fresh].concat();
+        [all(&self.to_learn), all(&self.to_judge)]
     }
 
-    /// Items that became known since [`Queue::orders`] stay behind the others.
+    /// Items that became known since [`Queue::orders`] wait for the next time.
     pub(super) fn put_orders(&mut self, orders: [Vec<Place>; 2]) {
-        for (line, mut places) in [&mut self.to_learn, &mut self.to_judge].into_iter().zip(orders) {
-            places.extend_from_slice(&line.places[places.len()..]);
-            *line = Line { places, begin: 0 };
+        for (line, places) in [&mut self.to_learn, &mut self.to_judge].into_iter().zip(orders) {
+            let sorted = places.len() - line.places.len();
+            *line = Line { places, begin: 0, fresh: line.fresh.split_off(sorted) };
         }
     }
 
@@ -254,6 +257,7 @@ mod tests {
             });
         }
         desk.classes = vec!["a".into(), "b".into()];
+        desk.queue.put_orders(desk.queue.orders());
         desk
     }
 
@@ -305,6 +309,18 @@ mod tests {
         assert_eq!(desk.cause(0), Cause::Tie);
         assert_eq!(ask(&mut desk, "cy", 2), [0]);
         assert_eq!(ask(&mut desk, "di", 2), [0_u32; 0]);
+    }
+
+    #[test]
+    fn items_without_a_place_in_the_order_wait() {
+        let mut desk = desk(&[lot(false, false); 3]);
+        let orders = desk.queue.orders();
+        let known = Known { id: "late".into(), item: Some(ItemId(9)), ..desk.items.get(0).clone() };
+        desk.add(known);
+        desk.queue.put_orders(orders);
+        assert_eq!(ask(&mut desk, "ann", 9), [0, 1, 2]);
+        desk.queue.put_orders(desk.queue.orders());
+        assert_eq!(ask(&mut desk, "ann", 9), [0, 1, 2, 3]);
     }
 
     #[test]

@@ -38,6 +38,7 @@ impl Reader {
     fn work(&self) -> Result<()> {
         // The desk knows by then what the journal holds.
         self.clerk.wait_for(|_| Ok(()))?;
+        self.sort();
         let settings = &self.shared.settings;
         if let Some(listing) = read::list(&settings.data, &settings.options)? {
             self.list(&listing)?;
