@@ -4,3 +4,4 @@
 
 pub mod guard;
 mod problem;
+pub mod serve;

@@ -2,3 +2,5 @@
 
 mod client;
 mod guard;
+mod made_up;
+mod serve;
