@@ -9,6 +9,7 @@ mod idx;
 mod image_folder;
 mod labels_from;
 pub mod lines;
+pub mod memory;
 mod npy;
 mod parquet;
 pub mod picture;
@@ -95,6 +96,24 @@ pub enum Status {
     Unseen(String),
     /// It could not be read: why.
     Unreadable(String),
+}
+
+impl Status {
+    /// Whether there is an input to answer.
+    pub fn is_readable(&self) -> bool {
+        !matches!(self, Status::Unreadable(_))
+    }
+}
+
+/// `ok`, `unseen: …`, `unreadable: …`.
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Status::Ok => f.write_str("ok"),
+            Status::Unseen(what) => write!(f, "unseen: {what}"),
+            Status::Unreadable(why) => write!(f, "unreadable: {why}"),
+        }
+    }
 }
 
 /// Items in one chunk of a stream.

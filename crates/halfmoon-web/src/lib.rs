@@ -5,3 +5,4 @@
 pub mod guard;
 pub mod label;
 mod problem;
+pub mod serve;

@@ -7,8 +7,8 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use halfmoon_pool::Error;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// Why a request has no answer.
@@ -95,15 +95,23 @@ pub(crate) struct Json<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body has to be JSON");
-            return Err(problem.field("content-type").hint("send `content-type: application/json`"));
-        }
-        let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()).field("body"))?;
-        from_json(&body).map(Json)
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        from_json(&json_body(request).await?).map(Json)
     }
+}
+
+/// A body that says it is JSON.
+pub(crate) async fn json_body(request: Request) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body has to be JSON");
+        return Err(problem.field("content-type").hint("send `content-type: application/json`"));
+    }
+    body(request).await
+}
+
+pub(crate) async fn body(request: Request) -> Result<Bytes, Problem> {
+    let body = Bytes::from_request(request, &()).await;
+    body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()).field("body"))
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -119,7 +127,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// 400 where it is no JSON, 422 where it is other JSON than is wanted.
-pub(crate) fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+pub(crate) fn from_json<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -130,7 +138,7 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> 
     Ok(value)
 }
 
-fn of_json(error: &serde_json::Error) -> Problem {
+pub(crate) fn of_json(error: &serde_json::Error) -> Problem {
     if error.is_data() {
         let said = error.to_string();
         let what = said.rsplit_once(" at line ").map_or(&*said, |(what, _)| what);

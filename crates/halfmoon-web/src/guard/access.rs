@@ -17,7 +17,7 @@ use crate::problem::Problem;
 
 /// Wrong tokens from one address within a minute.
 const MOST_GUESSES: u32 = 10;
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Addresses that are told apart; all others count as one.
 const MOST_ADDRESSES: usize = 4096;
 
@@ -140,7 +140,7 @@ fn unknown(what: &str) -> Problem {
 fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) >> 64 << 64)),
-        ip => ip,
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    pub(super) fn new(address: SocketAddr, allowed: Vec<String>) -> Hosts {
+    pub(super) fn new(address: SocketAddr, allowed: &[String]) -> Hosts {
         Hosts { address, allowed: allowed.iter().map(|name| name.to_ascii_lowercase()).collect() }
     }
 
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn hosts(address: &str) -> Hosts {
-        Hosts::new(address.parse().expect("an address"), vec!["Moon.example".to_owned(), "sun.example:81".to_owned()])
+        Hosts::new(address.parse().expect("an address"), &["Moon.example".to_owned(), "sun.example:81".to_owned()])
     }
 
     #[test]
@@ -134,6 +134,6 @@ mod tests {
         let hosts = hosts("0.0.0.0:8080");
         assert!(hosts.are_ours("10.0.0.1:8080") && hosts.are_ours("[2001:db8::1]:8080"));
         assert!(!hosts.are_ours("evil.example:8080"));
-        assert!(super::Hosts::new("127.0.0.1:80".parse().expect("an address"), vec![]).are_ours("localhost"));
+        assert!(super::Hosts::new("127.0.0.1:80".parse().expect("an address"), &[]).are_ours("localhost"));
     }
 }

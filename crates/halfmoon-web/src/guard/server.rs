@@ -44,7 +44,7 @@ pub(super) async fn run(
     // One that asks nothing holds its place no longer than the patience, so twice as many are enough for all that ask.
     let places = Arc::new(Semaphore::new(2 * bind.max_at_once + MOST_STREAMS));
     let patience = bind.patience;
-    let router = guarded(router, address, bind, is_stopped);
+    let router = guarded(router, address, &bind, is_stopped);
     let connections = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
@@ -80,10 +80,10 @@ pub(super) async fn run(
 }
 
 /// The outermost comes last.
-fn guarded(router: axum::Router, address: SocketAddr, bind: Bind, stopped: watch::Receiver<bool>) -> axum::Router {
+fn guarded(router: axum::Router, address: SocketAddr, bind: &Bind, stopped: watch::Receiver<bool>) -> axum::Router {
     use axum::middleware::from_fn_with_state as layer;
     let access = bind.token.as_deref().map(|token| Arc::new(Access::new(token, address.port())));
-    let hosts = Arc::new(Hosts::new(address, bind.allowed_hosts));
+    let hosts = Arc::new(Hosts::new(address, &bind.allowed_hosts));
     let limits = Arc::new(Limits::new(bind.max_body, bind.max_at_once, bind.patience, stopped));
     // Else every extractor has a limit of its own.
     let router = router.layer(DefaultBodyLimit::disable());

@@ -23,11 +23,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(router: Router) -> Server {
-        Server::with(Bind::loopback(0), router)
+        Server::with(&Bind::loopback(0), router)
     }
 
-    pub(crate) fn with(settings: Bind, router: Router) -> Server {
-        let bound = bind(&settings).expect("a free port");
+    pub(crate) fn with(settings: &Bind, router: Router) -> Server {
+        let bound = bind(settings).expect("a free port");
         let url = bound.url();
         let authority = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).expect("a host");
         let address = authority.parse().expect("an address");
@@ -89,17 +89,18 @@ impl Drop for Server {
 
 /// What is sent for a request. Headers that are given stand before, or in place of, the usual ones.
 pub(crate) fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut text = format!("{method} {path} HTTP/1.1\r\n");
     let is_given = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+    let (host, length) = (to.to_string(), body.len().to_string());
+    let mut all = vec![];
     if !is_given("host") {
-        text += &format!("host: {to}\r\n");
+        all.push(("host", &*host));
     }
     if !is_given("content-length") && (!body.is_empty() || method == "POST") {
-        text += &format!("content-length: {}\r\n", body.len());
+        all.push(("content-length", &*length));
     }
-    for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
-    }
+    all.extend(headers);
+    let lines: String = all.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+    let text = format!("{method} {path} HTTP/1.1\r\n{lines}");
     [text.as_bytes(), b"\r\n", body].concat()
 }
 
@@ -158,7 +159,7 @@ impl Client {
 
     /// Reads until something is found.
     pub(crate) fn until<T>(&mut self, found: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        let mut some = [0; 1 << 16];
+        let mut some = [0; 1 << 12];
         loop {
             if let Some(found) = found(&self.read) {
                 return Some(found);

@@ -24,14 +24,14 @@ fn router() -> Router {
     let events = || async {
         let events = stream::unfold(0, |number| async move {
             if number > 0 {
-                tokio::time::sleep(Duration::from_secs(3600)).await;
+                tokio::time::sleep(Duration::from_hours(1)).await;
             }
             Some((Ok::<_, Infallible>(format!("data: {number}\n\n")), number + 1))
         });
         ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events))
     };
     let hang = || async {
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
     };
     Router::new()
         .route("/", get(|| async { "home" }))
@@ -72,7 +72,7 @@ fn a_port_that_is_taken_is_told() {
 
 #[test]
 fn a_host_name_that_is_not_ours_is_refused() {
-    let server = Server::with(Bind { allowed_hosts: vec!["moon.example".to_owned()], ..Bind::loopback(0) }, router());
+    let server = Server::with(&Bind { allowed_hosts: vec!["moon.example".to_owned()], ..Bind::loopback(0) }, router());
     let port = server.address.port();
     let with = |host: &str| server.ask("GET", "/", &[("host", host)], b"");
     for ours in [format!("localhost:{port}"), format!("127.0.0.1:{port}"), "moon.example".to_owned()] {
@@ -122,7 +122,7 @@ fn a_post_from_another_site_is_refused() {
 
 #[test]
 fn a_token_is_wanted_in_a_header_or_a_cookie() {
-    let server = Server::with(with_token(), router());
+    let server = Server::with(&with_token(), router());
     assert_eq!(server.get("/").problem(), (401, Some("authorization".to_owned())));
     assert_eq!(server.get("/").header("www-authenticate"), Some("Bearer"));
     let get = |headers: &[(&str, &str)]| server.ask("GET", "/", headers, b"");
@@ -141,7 +141,7 @@ fn a_token_is_wanted_in_a_header_or_a_cookie() {
     let pair = cookie.split(';').next().expect("a pair");
     assert_eq!(get(&[("cookie", &format!("other=1; {pair}"))]).text(), "home");
     assert_eq!(get(&[("cookie", &pair[..pair.len() - 1])]).status, 401);
-    let again = Server::with(Bind { port: 0, ..with_token() }, router());
+    let again = Server::with(&Bind { port: 0, ..with_token() }, router());
     let value = pair.split('=').nth(1).expect("a value");
     let of_again = format!("halfmoon_{}={value}", again.address.port());
     assert_eq!(again.ask("GET", "/", &[("cookie", &of_again)], b"").status, 200, "it outlives a restart");
@@ -149,7 +149,7 @@ fn a_token_is_wanted_in_a_header_or_a_cookie() {
 
 #[test]
 fn ten_wrong_tokens_are_enough() {
-    let server = Server::with(with_token(), router());
+    let server = Server::with(&with_token(), router());
     let get = |token: &str| server.ask("GET", "/", &[("authorization", &format!("Bearer {token}"))], b"");
     for guess in 0..10 {
         assert_eq!(get(&format!("guess-{guess}")).status, 401);
@@ -165,7 +165,7 @@ fn ten_wrong_tokens_are_enough() {
 
 #[test]
 fn a_page_that_stayed_open_over_a_restart_is_no_guesser() {
-    let server = Server::with(with_token(), router());
+    let server = Server::with(&with_token(), router());
     let stale = format!("halfmoon_{}=0123", server.address.port());
     for _ in 0..30 {
         assert_eq!(server.ask("GET", "/", &[("cookie", &stale)], b"").status, 401);
@@ -180,7 +180,7 @@ fn a_page_that_stayed_open_over_a_restart_is_no_guesser() {
 
 #[test]
 fn a_body_that_is_too_large_is_refused_however_it_comes() {
-    let server = Server::with(Bind { max_body: 1000, ..Bind::loopback(0) }, router());
+    let server = Server::with(&Bind { max_body: 1000, ..Bind::loopback(0) }, router());
     let echo = |bytes: usize| server.ask("POST", "/echo", &[], &vec![b'x'; bytes]);
     assert_eq!((echo(1000).status, echo(1000).body.len()), (200, 1000));
     for bytes in [1001, 3000, 4001, 1_000_000] {
@@ -215,7 +215,7 @@ fn headers_that_are_too_large_are_refused() {
 
 #[test]
 fn who_is_slow_is_not_waited_for() {
-    let server = Server::with(Bind { patience: Duration::from_millis(400), ..Bind::loopback(0) }, router());
+    let server = Server::with(&Bind { patience: Duration::from_millis(400), ..Bind::loopback(0) }, router());
     let start = Instant::now();
     let mut loris = server.connect();
     loris.send(b"GET / HTTP/1.1\r\nhost: ");
@@ -247,7 +247,7 @@ fn a_client_that_has_said_all_is_still_answered() {
 
 #[test]
 fn beyond_so_many_at_once_clients_are_asked_to_come_again() {
-    let server = Server::with(Bind { max_at_once: 2, ..Bind::loopback(0) }, router());
+    let server = Server::with(&Bind { max_at_once: 2, ..Bind::loopback(0) }, router());
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..6).map(|_| scope.spawn(|| server.get("/slow").status)).collect();
         all.into_iter().map(|one| one.join().expect("an answer")).collect()
@@ -261,7 +261,7 @@ fn beyond_so_many_at_once_clients_are_asked_to_come_again() {
 #[test]
 fn streams_have_their_own_number_and_end_with_the_server() {
     let settings = Bind { max_at_once: 1, patience: Duration::from_millis(500), ..Bind::loopback(0) };
-    let mut server = Server::with(settings, router());
+    let mut server = Server::with(&settings, router());
     let mut streams: Vec<_> = (0..3)
         .map(|_| {
             let mut client = server.connect();
@@ -304,7 +304,7 @@ fn a_panic_is_an_answer() {
 
 #[test]
 fn every_answer_tells_the_browser_what_it_must_not_do() {
-    let server = Server::with(with_token(), router());
+    let server = Server::with(&with_token(), router());
     let token = ("authorization", "Bearer moon-light-0123456789");
     for answer in [server.get("/"), server.ask("GET", "/", &[token], b""), server.ask("GET", "/panic", &[token], b"")] {
         let policy = answer.header("content-security-policy").expect("a policy");

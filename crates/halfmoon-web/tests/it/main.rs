@@ -3,3 +3,5 @@
 mod client;
 mod guard;
 mod label;
+mod made_up;
+mod serve;
