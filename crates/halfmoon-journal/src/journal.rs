@@ -154,7 +154,15 @@ impl Journal {
 
     /// Every item, in the order of adding.
     pub fn items(&self) -> Result<Vec<(ItemId, Item)>> {
-        self.all("SELECT item, id, path, content, split FROM items ORDER BY item", item)
+        self.items_after(ItemId(0))
+    }
+
+    /// Every item that was added after this one, in the order of adding.
+    pub fn items_after(&self, after: ItemId) -> Result<Vec<(ItemId, Item)>> {
+        let sql = "SELECT item, id, path, content, split FROM items WHERE item > ?1 ORDER BY item";
+        let mut found = self.connection.prepare(sql).map_err(|error| self.fault(error))?;
+        let rows = found.query_map([after.0], item).map_err(|error| self.fault(error))?;
+        rows.collect::<rusqlite::Result<_>>().map_err(|error| self.fault(error))
     }
 
     /// How many items there are of each split.
@@ -235,6 +243,30 @@ impl Journal {
             Some(class) => Err(damaged(&self.path, &format!("a label names class {}, which is not there", class.0))),
             None => Ok(labels),
         }
+    }
+
+    /// What stands of one item.
+    pub fn labels_of(&self, of: ItemId) -> Result<Labels> {
+        let sql = "SELECT annotator, event, class FROM standing WHERE item = ?1 ORDER BY annotator";
+        let votes = || -> rusqlite::Result<Labels> {
+            let mut found = self.connection.prepare(sql)?;
+            let mut rows = found.query([of.0])?;
+            let mut labels = Labels::default();
+            while let Some(row) = rows.next()? {
+                let (annotator, class) = (labels.annotators.len(), row.get::<_, Option<u16>>(2)?.map(Class));
+                labels.annotators.push(row.get(0)?);
+                labels.votes.push(Vote { item: of, annotator, class, event: EventId(row.get(1)?) });
+            }
+            Ok(labels)
+        };
+        votes().map_err(|error| self.fault(error))
+    }
+
+    /// The event of this number.
+    pub fn event(&self, id: EventId) -> Result<Option<Event>> {
+        let sql = format!("SELECT {EVENT} FROM events WHERE event = ?1");
+        let found = self.connection.query_row(&sql, [id.0], event).optional();
+        Ok(found.map_err(|error| self.fault(error))?.map(|(_, event)| event))
     }
 
     /// Keeps a model's record; true where it is new. Another model of the same name is an error.

@@ -32,16 +32,25 @@ pub struct Scan {
 /// position alone would be two items. Its content is that of its file, where it has one of its own, so that no setting of how
 /// pictures are read changes it; else that of its row.
 pub fn scan(path: &Path, options: &Options) -> Result<Scan> {
-    let Source { train, validation, test, mut notes, problems } = read::read(path, options)?;
-    let classes = train.schema.classes.clone();
+    Ok(of_source(path, &read::read(path, options)?))
+}
+
+/// What was read from a path, as [`scan`] gives it: the items of [`Source::train`] come first, in its order.
+pub fn of_source(path: &Path, source: &Source) -> Scan {
+    let classes = source.train.schema.classes.clone();
+    let (mut notes, problems) = (source.notes.clone(), source.problems.clone());
     let (mut items, mut labels) = (Vec::new(), Vec::new());
     let mut unread = 0;
-    let splits = [(Split::Train, Some(train)), (Split::Validation, validation), (Split::Test, test)];
-    let splits: Vec<(Split, Dataset)> =
+    let splits = [
+        (Split::Train, Some(&source.train)),
+        (Split::Validation, source.validation.as_ref()),
+        (Split::Test, source.test.as_ref()),
+    ];
+    let splits: Vec<(Split, &Dataset)> =
         splits.into_iter().filter_map(|(split, dataset)| Some((split, dataset?))).collect();
     let ids = ids(&splits.iter().map(|(split, dataset)| (*split, &dataset.ids, dataset.len())).collect::<Vec<_>>());
     for ((split, dataset), ids) in splits.into_iter().zip(ids) {
-        let contents = contents(&dataset);
+        let contents = contents(dataset);
         for ((row, content), id) in contents.into_iter().enumerate().zip(ids) {
             let path_of_item = matches!(dataset.ids, Ids::Names(_)).then(|| dataset.ids.get(row));
             let content = match path_of_item.as_deref().map(|file| hash_of_file(&path.join(file))) {
@@ -62,7 +71,7 @@ pub fn scan(path: &Path, options: &Options) -> Result<Scan> {
             grouped(unread)
         ));
     }
-    Ok(Scan { classes, items, labels, notes, problems })
+    Scan { classes, items, labels, notes, problems }
 }
 
 /// What the items of these splits, so many each, are called in a project: as in their data, with the split's name before it
@@ -82,7 +91,8 @@ pub fn ids(splits: &[(Split, &Ids, usize)]) -> Vec<Vec<String>> {
     splits.iter().map(&mut of_split).collect()
 }
 
-fn hash_of_file(path: &Path) -> Option<Content> {
+/// What an item with a file of its own holds. `None` where the file cannot be read.
+pub fn hash_of_file(path: &Path) -> Option<Content> {
     let mut hasher = Hasher::new();
     hasher.update_reader(std::fs::File::open(path).ok()?).ok()?;
     Some(Content(*hasher.finalize().as_bytes()))

@@ -9,9 +9,10 @@ mod idx;
 mod image_folder;
 mod labels_from;
 pub mod lines;
+pub mod memory;
 mod npy;
 mod parquet;
-mod picture;
+pub mod picture;
 #[cfg(test)]
 mod testing;
 mod texts;
@@ -23,6 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Dataset, Inputs, Schema};
 use crate::error::{Error, Result};
+
+pub use self::image_folder::{Listed, Listing};
 
 /// Every format, in the order in which they are asked whether a path is theirs.
 pub const FORMATS: &[Format] =
@@ -95,6 +98,24 @@ pub enum Status {
     Unreadable(String),
 }
 
+impl Status {
+    /// Whether there is an input to answer.
+    pub fn is_readable(&self) -> bool {
+        !matches!(self, Status::Unreadable(_))
+    }
+}
+
+/// `ok`, `unseen: …`, `unreadable: …`.
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Status::Ok => f.write_str("ok"),
+            Status::Unseen(what) => write!(f, "unseen: {what}"),
+            Status::Unreadable(why) => write!(f, "unreadable: {why}"),
+        }
+    }
+}
+
 /// Items in one chunk of a stream.
 pub const CHUNK: usize = 1024;
 
@@ -163,6 +184,15 @@ pub fn read(path: &Path, options: &Options) -> Result<Source> {
 /// Columns are matched by name: a missing one is an error, an extra one is ignored, the order is free.
 pub fn stream(path: &Path, schema: &Schema, options: &Options, sink: Sink) -> Result<()> {
     (format(path, options)?.stream)(path, schema, options, sink)
+}
+
+/// What a folder of pictures holds by its names alone, before a picture is opened. `None` for data in another format, whose items are known
+/// when they are read.
+pub fn list(path: &Path, options: &Options) -> Result<Option<Listing>> {
+    if format(path, options)?.name != image_folder::FORMAT.name {
+        return Ok(None);
+    }
+    image_folder::list(path, options).map(Some)
 }
 
 fn format(path: &Path, options: &Options) -> Result<&'static Format> {

@@ -231,3 +231,22 @@ fn creating_never_overwrites() {
     Journal::create(&path, &project, &[" ".into()], "ann").expect_err("a class without a name");
     assert!(!path.exists());
 }
+
+#[test]
+fn one_item_one_event_and_what_came_later_are_read_alone() {
+    let folder = Scratch::new("alone");
+    let mut journal = folder.pets(3);
+    let first = journal.append(&label("bo", 1, 2, 0)).unwrap().event;
+    journal.append(&label("ann", 2, 2, 1)).unwrap();
+    journal.append(&label("bo", 3, 1, 1)).unwrap();
+    journal.undo("bo", at(4), Key::of(&["u"])).unwrap();
+    let of_second = journal.labels_of(ItemId(2)).unwrap();
+    let all = journal.labels().unwrap();
+    assert_eq!(of_second, all, "the other item's label was undone");
+    assert_eq!(of_second.annotators, ["ann", "bo"]);
+    assert!(journal.labels_of(ItemId(1)).unwrap().votes.is_empty());
+    assert_eq!(journal.event(first).unwrap().unwrap().action, Action::Label(ItemId(2), Class(0)));
+    assert_eq!(journal.event(EventId(99)).unwrap(), None);
+    let later: Vec<_> = journal.items_after(ItemId(2)).unwrap().into_iter().map(|(id, item)| (id, item.id)).collect();
+    assert_eq!(later, [(ItemId(3), "c".to_owned())]);
+}

@@ -21,6 +21,7 @@ mod rows;
 mod testing;
 mod words;
 
+use std::io::Cursor;
 use std::path::Path;
 
 pub(super) use columns::{Filler, columns_note};
@@ -28,7 +29,7 @@ pub(super) use files::{FileLabel, file_labels};
 pub(super) use items::{LabelTable, label_table};
 pub(super) use kinds::{Forced, Plan, Seen, forced_kinds, notes as column_notes};
 pub(super) use lines::{LineTable, finite};
-pub(super) use origin::{BYTE_ORDER_MARK, refuse_utf_16, unpacked};
+pub(super) use origin::{BYTE_ORDER_MARK, refuse_gzip, refuse_utf_16, unpacked};
 pub(super) use rows::Layout;
 pub(super) use words::{Found, shortened};
 
@@ -71,6 +72,12 @@ fn read(path: &Path, options: &Options) -> Result<Source> {
 fn stream(path: &Path, schema: &Schema, options: &Options, sink: Sink) -> Result<()> {
     // Not `options` alone: whoever streams need not repeat the schema there.
     stream_rows(Rows::open(input(path)?, &display_name(path), options, Some(schema))?, schema, sink)
+}
+
+/// [`stream`] of a text in memory. A packed one could become any size and is none.
+pub(super) fn stream_text(text: Vec<u8>, name: &Path, schema: &Schema, options: &Options, sink: Sink) -> Result<()> {
+    refuse_gzip(&text, name)?;
+    stream_rows(Rows::open(Box::new(Cursor::new(text)), name, options, Some(schema))?, schema, sink)
 }
 
 /// Reads a table whose columns are not known yet.
@@ -293,7 +300,7 @@ impl Labels {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Read};
+    use std::io::Read;
 
     use super::testing::{
         assert_note, cells, columns, failure, for_many_texts, kinds, labelled_by, numeric, one_column, origin, table,

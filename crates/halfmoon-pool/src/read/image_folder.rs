@@ -23,11 +23,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use self::layout::{Layout, lay_out};
+use self::layout::{Layout, Picture, lay_out};
 use self::walk::{Walk, id};
 use super::picture::{EXTENSIONS, Failed, Header, has_extension, header, load};
 use super::{CHUNK, Chunk, Format, Options, Problem, Sink, Source, Status};
-use crate::dataset::{Dataset, Features, Ids, ImageShape, Schema};
+use crate::dataset::{Class, Dataset, Features, Ids, ImageShape, Schema};
 use crate::error::{Error, Result};
 use crate::labels::grouped;
 
@@ -45,6 +45,42 @@ const LONGER_SIDE: u32 = 64;
 
 fn claims(path: &Path) -> bool {
     path.is_dir() || path.is_file() && has_extension(path, &EXTENSIONS)
+}
+
+/// What a folder of pictures holds, by names: see [`list`](crate::read::list).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// What the pictures' paths are relative to.
+    pub root: PathBuf,
+    /// Items to learn from, as far as they turn out to be readable.
+    pub train: Vec<Listed>,
+    /// The data's own validation split.
+    pub validation: Vec<Listed>,
+    /// The data's own test split.
+    pub test: Vec<Listed>,
+    /// In the order that [`Class`] counts.
+    pub classes: Vec<String>,
+}
+
+/// A picture that nobody has opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// As [`Dataset::ids`] has it once the picture is read.
+    pub id: String,
+    /// Below [`Listing::root`].
+    pub path: PathBuf,
+    /// What its place says of its label.
+    pub class: Option<Class>,
+}
+
+pub(super) fn list(path: &Path, options: &Options) -> Result<Listing> {
+    let Layout { root, pictures, classes, .. } = lay_out(path, options)?;
+    let mut splits = [Vec::new(), Vec::new(), Vec::new()];
+    for Picture { path, split, class } in pictures {
+        splits[split].push(Listed { id: id(&path), path, class });
+    }
+    let [train, validation, test] = splits;
+    Ok(Listing { root, train, validation, test, classes })
 }
 
 fn read(path: &Path, options: &Options) -> Result<Source> {
@@ -251,6 +287,27 @@ mod tests {
         crc.update(&png[12..29]);
         png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
         png
+    }
+
+    #[test]
+    fn a_listing_has_the_ids_and_labels_of_a_reading_and_opens_nothing() {
+        let folder = Scratch::new("images-listed");
+        folder.write("train/cat/a b.png", png(1, 1, GREY));
+        folder.write("train/unlabelled/ü.png", png(1, 1, GREY));
+        folder.write("test/dog/c.png", png(1, 1, GREY));
+        let source = load(&folder);
+        // what is broken is listed and is not read
+        folder.write("train/cat/broken.png", "");
+        let listing = crate::read::list(&folder.0, &Options::default()).expect("a folder").expect("of pictures");
+        assert_eq!(listing.classes, source.train.schema.classes);
+        let ids = |listed: &[Listed]| listed.iter().map(|one| (one.id.clone(), one.class)).collect::<Vec<_>>();
+        let mut expected: Vec<_> = names(&source.train).into_iter().zip(source.train.labels).collect();
+        expected.insert(1, ("train/cat/broken.png".to_owned(), Some(Class(0))));
+        assert_eq!(ids(&listing.train), expected);
+        assert_eq!(ids(&listing.test), [("test/dog/c.png".to_owned(), Some(Class(1)))]);
+        assert!(listing.validation.is_empty() && listing.root == folder.0);
+        assert_eq!(listing.train[0].path, Path::new("train/cat/a b.png"));
+        assert_eq!(crate::read::list(Path::new("digits"), &Options::default()).expect("built in"), None);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Lines {
     name: PathBuf,
     schema: Schema,
     options: Options,
+    /// Whether a picture may be named by its file, which is then opened.
+    opens_files: bool,
     /// What is opened with the first line: even its first byte may have to be waited for.
     unopened: Option<Box<dyn Read>>,
     input: Box<dyn BufRead>,
@@ -92,11 +94,17 @@ impl Lines {
         Ok(Lines::of(input, if stdin { Path::new("standard input") } else { path }, schema, options))
     }
 
+    /// Of somebody who may not have files of this machine opened.
+    pub(super) fn of_stranger(input: Box<dyn Read>, name: &Path, schema: &Schema, options: &Options) -> Lines {
+        Lines { opens_files: false, ..Lines::of(input, name, schema, options) }
+    }
+
     fn of(input: Box<dyn Read>, name: &Path, schema: &Schema, options: &Options) -> Lines {
         Lines {
             name: name.to_owned(),
             schema: schema.clone(),
             options: options.clone(),
+            opens_files: true,
             unopened: Some(input),
             input: Box::new(io::empty()),
             number: 0,
@@ -169,7 +177,8 @@ impl Lines {
                         let cells = table.positions.iter().map(|at| Cow::Borrowed(table.field(*at)));
                         Ok(row(columns, &mut self.fillers, cells))
                     }
-                    (Features::Image(shape), Some(path)) => picture(shape, &path),
+                    (Features::Image(shape), Some(path)) if self.opens_files => picture(shape, &path),
+                    (Features::Image(_), Some(_)) => Err(NO_FILES.to_owned()),
                     (Features::Image(shape), None) => {
                         let comma = table.comma();
                         pixels(shape, table.positions.iter().map(|at| csv::finite(table.field(*at), comma)))
@@ -185,29 +194,15 @@ impl Lines {
     }
 
     fn of_object(&mut self, object: &Map<String, Value>) -> (Option<String>, std::result::Result<Item, String>) {
-        let columns: &[Column] = match &self.schema.features {
-            Features::Columns(columns) => columns,
-            Features::Image(_) => &[],
-        };
-        // A column may be called `id` or `x`.
-        let beside = |key: &str| object.get(key).filter(|_| columns.iter().all(|column| column.name != key));
-        let path = beside("path").and_then(Value::as_str).filter(|_| columns.is_empty());
-        let id = match beside("id") {
-            Some(Value::String(id)) => Some(id.clone()),
-            Some(Value::Number(id)) => Some(id.to_string()),
-            _ => path.map(str::to_owned),
-        };
-        let x = beside("x").and_then(Value::as_array);
-        let item = match (&self.schema.features, x, path) {
-            (Features::Image(shape), Some(x), _) => pixels(shape, x.iter().map(finite)),
-            (Features::Image(shape), None, Some(path)) => picture(shape, path),
-            (Features::Image(_), None, None) => {
-                Err("it holds neither `x`, an array of pixels, nor `path`, a picture's file".to_owned())
+        let (id, content) = object_content(&self.schema, object);
+        let item = content.and_then(|content| match (content, &self.schema.features) {
+            (Content::Pixels(pixels), _) => Ok(Item { inputs: Inputs::Floats(one_row(pixels)), unseen: None }),
+            (Content::File(path), Features::Image(shape)) if self.opens_files => picture(shape, path),
+            (Content::Cells(cells), Features::Columns(columns)) => {
+                Ok(row(columns, &mut self.fillers, cells.into_iter()))
             }
-            (Features::Columns(columns), x, _) => {
-                cells(columns, object, x).map(|cells| row(columns, &mut self.fillers, cells.into_iter()))
-            }
-        };
+            (Content::File(_) | Content::Cells(_), _) => Err(NO_FILES.to_owned()),
+        });
         (id, item)
     }
 
@@ -250,6 +245,62 @@ impl Lines {
     }
 }
 
+pub(super) const NO_FILES: &str = "files of this machine are not opened: send the picture itself";
+
+/// What a JSON object holds of an item.
+pub(super) enum Content<'a> {
+    /// As many as the shape has.
+    Pixels(Vec<f32>),
+    /// Where a picture is.
+    File(&'a str),
+    /// A text a column, as it would stand in a table.
+    Cells(Vec<Cow<'a, str>>),
+}
+
+/// The item's id, if it has one, and what else is said of it.
+pub(super) fn object_content<'a>(
+    schema: &Schema,
+    object: &'a Map<String, Value>,
+) -> (Option<String>, std::result::Result<Content<'a>, String>) {
+    let columns: &[Column] = match &schema.features {
+        Features::Columns(columns) => columns,
+        Features::Image(_) => &[],
+    };
+    // A column may be called `id` or `x`.
+    let beside = |key: &str| object.get(key).filter(|_| columns.iter().all(|column| column.name != key));
+    let path = beside("path").and_then(Value::as_str).filter(|_| columns.is_empty());
+    let id = match beside("id") {
+        Some(Value::String(id)) => Some(id.clone()),
+        Some(Value::Number(id)) => Some(id.to_string()),
+        _ => path.map(str::to_owned),
+    };
+    let x = beside("x").and_then(Value::as_array);
+    let content = match (&schema.features, x, path) {
+        (Features::Image(shape), Some(x), _) => pixels_of(shape, x.iter().map(finite)).map(Content::Pixels),
+        (Features::Image(_), None, Some(path)) => Ok(Content::File(path)),
+        (Features::Image(_), None, None) => {
+            Err("it holds neither `x`, an array of pixels, nor `path`, a picture's file".to_owned())
+        }
+        (Features::Columns(columns), x, _) => cells(columns, object, x).map(Content::Cells),
+    };
+    (id, content)
+}
+
+/// What a JSON array holds of an item: a number a pixel, or a value a column.
+pub(super) fn array_content<'a>(schema: &Schema, x: &'a [Value]) -> std::result::Result<Content<'a>, String> {
+    match &schema.features {
+        Features::Image(shape) => pixels_of(shape, x.iter().map(finite)).map(Content::Pixels),
+        Features::Columns(columns) => in_order(columns, x).map(Content::Cells),
+    }
+}
+
+fn in_order<'a>(columns: &[Column], x: &'a [Value]) -> std::result::Result<Vec<Cow<'a, str>>, String> {
+    if x.len() != columns.len() {
+        return Err(format!("{} values instead of {}", grouped(x.len()), grouped(columns.len())));
+    }
+    columns.iter().zip(x).map(|(column, value)| text(column, value)).collect()
+}
+
 fn object(text: &[u8]) -> std::result::Result<Map<String, Value>, String> {
     serde_json::from_slice(text).map_err(|error| {
         let said = error.to_string();
@@ -261,14 +312,24 @@ fn object(text: &[u8]) -> std::result::Result<Map<String, Value>, String> {
 
 /// One row of a table. What says nothing in its column counts as missing.
 fn row<'a>(columns: &[Column], fillers: &mut [Filler], cells: impl Iterator<Item = Cow<'a, str>>) -> Item {
+    let unseen = fill(columns, fillers, cells);
+    let table = Table { rows: 1, columns: fillers.iter_mut().map(Filler::take).collect() };
+    Item { inputs: Inputs::Table(table), unseen }
+}
+
+/// Adds a row to the columns; what in it training never saw.
+pub(super) fn fill<'a>(
+    columns: &[Column],
+    fillers: &mut [Filler],
+    cells: impl Iterator<Item = Cow<'a, str>>,
+) -> Option<String> {
     let mut odd = Vec::new();
     for ((filler, column), text) in fillers.iter_mut().zip(columns).zip(cells) {
         if !filler.push(&text) {
             odd.push(filler.doubt(&text, &column.name));
         }
     }
-    let table = Table { rows: 1, columns: fillers.iter_mut().map(Filler::take).collect() };
-    Item { inputs: Inputs::Table(table), unseen: (!odd.is_empty()).then(|| odd.join("; ")) }
+    (!odd.is_empty()).then(|| odd.join("; "))
 }
 
 /// The texts of the columns, from values by name or from an array.
@@ -279,10 +340,7 @@ fn cells<'a>(
 ) -> std::result::Result<Vec<Cow<'a, str>>, String> {
     let by_name = columns.iter().any(|column| object.contains_key(&column.name));
     if let (false, Some(x)) = (by_name, x) {
-        if x.len() != columns.len() {
-            return Err(format!("`x` has {} values instead of {}", grouped(x.len()), grouped(columns.len())));
-        }
-        return columns.iter().zip(x).map(|(column, value)| text(column, value)).collect();
+        return in_order(columns, x);
     }
     let missing = |column: &Column| {
         let close = did_you_mean(&column.name, object.keys().map(String::as_str));
@@ -315,13 +373,22 @@ fn pixels(
     shape: &ImageShape,
     numbers: impl ExactSizeIterator<Item = Option<f32>>,
 ) -> std::result::Result<Item, String> {
+    Ok(Item { inputs: Inputs::Floats(one_row(pixels_of(shape, numbers)?)), unseen: None })
+}
+
+fn pixels_of(
+    shape: &ImageShape,
+    numbers: impl ExactSizeIterator<Item = Option<f32>>,
+) -> std::result::Result<Vec<f32>, String> {
     if numbers.len() != shape.len() {
         return Err(format!("{} pixels instead of {}", grouped(numbers.len()), grouped(shape.len())));
     }
     let pixels = numbers.enumerate().map(|(at, number)| number.ok_or_else(|| format!("pixel {} is no number", at + 1)));
-    let pixels: Vec<f32> = pixels.collect::<std::result::Result<_, _>>()?;
-    let pixels = ndarray::Array2::from_shape_vec((1, shape.len()), pixels).expect("so many were counted");
-    Ok(Item { inputs: Inputs::Floats(pixels), unseen: None })
+    pixels.collect()
+}
+
+fn one_row(pixels: Vec<f32>) -> ndarray::Array2<f32> {
+    ndarray::Array2::from_shape_vec((1, pixels.len()), pixels).expect("a row has its own length")
 }
 
 fn picture(shape: &ImageShape, path: &str) -> std::result::Result<Item, String> {
@@ -436,7 +503,7 @@ mod tests {
         assert_eq!(problem(&lines[3]), "line 4: column food is missing: did you mean `foods`?");
         assert_eq!(lines[3].id.as_deref(), Some("a"));
         assert_eq!(problem(&lines[4]), "line 5: column size holds more than one value");
-        assert_eq!(problem(&lines[5]), "line 6: `x` has 2 values instead of 3");
+        assert_eq!(problem(&lines[5]), "line 6: 2 values instead of 3");
         assert_eq!((lines[6].id.as_deref(), lines[6].item.is_ok()), (Some("7"), true));
     }
 

@@ -1,6 +1,7 @@
 //! One picture file to pixels, whatever the file holds: under limits of size and memory, by the
 //! content and not by the name, upright, opaque, in one shape. A picture that fails says why.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
@@ -59,6 +60,16 @@ pub(super) struct Header {
     pub(super) misnamed: bool,
 }
 
+/// Pixels of a picture in memory, as its first bytes say. 0 where they say nothing: it will not be decoded.
+pub(super) fn announced_pixels(content: &[u8]) -> u64 {
+    caught(|| {
+        let (_, decoder) = decoder(Cursor::new(content))?;
+        let (width, height) = decoder.dimensions();
+        Ok(u64::from(width) * u64::from(height))
+    })
+    .unwrap_or(0)
+}
+
 pub(super) fn header(path: &Path) -> Result<Header> {
     caught(|| {
         let file = open(path)?;
@@ -94,41 +105,55 @@ pub(super) fn load(
     shape: &ImageShape,
     failed: Failed,
 ) -> crate::Result<(Inputs, Vec<Option<String>>)> {
+    load_contents(paths, |path| content(&root.join(path)).map(Cow::Owned), shape, failed)
+}
+
+/// The same of files that are in memory.
+pub(super) fn load_files(files: &[&[u8]], shape: &ImageShape) -> crate::Result<(Inputs, Vec<Option<String>>)> {
+    load_contents(files, |file| Ok(Cow::Borrowed(*file)), shape, Failed::Zero)
+}
+
+fn load_contents<'a, S: Sync>(
+    sources: &'a [S],
+    content: impl Fn(&'a S) -> Result<Cow<'a, [u8]>> + Sync,
+    shape: &ImageShape,
+    failed: Failed,
+) -> crate::Result<(Inputs, Vec<Option<String>>)> {
     let is_white = |white: f32| shape.white.total_cmp(&white).is_eq();
     if is_white(255.0) {
-        let (pixels, failures) = load_pixels(root, paths, shape, failed, |picture| bytes(picture, shape))?;
+        let (pixels, failures) = load_pixels(sources, content, shape, failed, |picture| bytes(picture, shape))?;
         Ok((Inputs::Bytes(pixels), failures))
     } else if is_white(65_535.0) {
-        let (pixels, failures) = load_pixels(root, paths, shape, failed, |picture| words(picture, shape))?;
+        let (pixels, failures) = load_pixels(sources, content, shape, failed, |picture| words(picture, shape))?;
         Ok((Inputs::Words(pixels), failures))
     } else {
         // a run on pixels of another scale, such as `digits` with its 16
         let scale = |picture| {
             words(picture, shape).into_iter().map(|pixel| f32::from(pixel) * shape.white / 65_535.0).collect()
         };
-        let (pixels, failures) = load_pixels(root, paths, shape, failed, scale)?;
+        let (pixels, failures) = load_pixels(sources, content, shape, failed, scale)?;
         Ok((Inputs::Floats(pixels), failures))
     }
 }
 
-fn load_pixels<T: Clone + Default + Send>(
-    root: &Path,
-    paths: &[&Path],
+fn load_pixels<'a, S: Sync, T: Clone + Default + Send>(
+    sources: &'a [S],
+    content: impl Fn(&'a S) -> Result<Cow<'a, [u8]>> + Sync,
     shape: &ImageShape,
     failed: Failed,
     pixels: impl Fn(DynamicImage) -> Vec<T> + Sync,
 ) -> crate::Result<(Array2<T>, Vec<Option<String>>)> {
     let mut rows: Vec<T> = Vec::new();
-    let reserved = paths.len().checked_mul(shape.len()).map(|cells| rows.try_reserve_exact(cells));
+    let reserved = sources.len().checked_mul(shape.len()).map(|cells| rows.try_reserve_exact(cells));
     if !matches!(reserved, Some(Ok(()))) {
         return Err(Error::usage(
-            format!("{} pictures of {}×{} do not fit into memory", paths.len(), shape.height, shape.width),
+            format!("{} pictures of {}×{} do not fit into memory", sources.len(), shape.height, shape.width),
             "choose a smaller size of pictures",
         ));
     }
-    let mut failures = Vec::with_capacity(paths.len());
-    for paths in paths.chunks(CHUNK) {
-        let decoded: Vec<_> = paths.par_iter().map(|path| decode(&root.join(path), &pixels)).collect();
+    let mut failures = Vec::with_capacity(sources.len());
+    for sources in sources.chunks(CHUNK) {
+        let decoded: Vec<_> = sources.par_iter().map(|source| decode(&content(source)?, &pixels)).collect();
         for picture in decoded {
             failures.push(match picture {
                 Ok(pixels) => {
@@ -148,14 +173,28 @@ fn load_pixels<T: Clone + Default + Send>(
     Ok((Array2::from_shape_vec((items, shape.len()), rows).expect("every row has the shape's length"), failures))
 }
 
+/// Width and height of a picture seen upright, from its first bytes; or why it cannot be read.
+pub fn size(path: &Path) -> Result<(u32, u32)> {
+    header(path).map(|header| (header.width, header.height))
+}
+
+/// The bytes of a file that is small enough to be a picture; or why it cannot be read.
+pub fn content(path: &Path) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    open(path)?.take(MOST_MEMORY + 1).read_to_end(&mut content).map_err(|error| error.to_string())?;
+    Ok(content)
+}
+
+/// The picture that these bytes are, upright and on white, under the limits that hold for all pictures; or why it is none.
+pub fn open_upright(content: &[u8]) -> Result<DynamicImage> {
+    decode(content, |picture| picture)
+}
+
 /// A picture upright and opaque, as `pixels` wants it.
-fn decode<T>(path: &Path, pixels: impl Fn(DynamicImage) -> T) -> Result<T> {
+fn decode<T>(content: &[u8], pixels: impl Fn(DynamicImage) -> T) -> Result<T> {
     caught(|| {
-        let mut file = open(path)?;
-        let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(|error| error.to_string())?;
-        let (format, mut decoder) = decoder(Cursor::new(&content))?;
-        if format == ImageFormat::Jpeg && is_cut_off(&content) {
+        let (format, mut decoder) = decoder(Cursor::new(content))?;
+        if format == ImageFormat::Jpeg && is_cut_off(content) {
             return Err("the JPEG data ends early: the file was cut off".to_owned());
         }
         let orientation = orientation(&mut decoder);

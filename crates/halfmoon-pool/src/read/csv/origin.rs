@@ -121,6 +121,14 @@ pub(in crate::read) fn unpacked(mut input: Box<dyn Read>) -> io::Result<Box<dyn 
     Ok(if is_gzip { Box::new(BufReader::with_capacity(HEAD, MultiGzDecoder::new(input))) } else { Box::new(input) })
 }
 
+/// Bytes that [`unpacked`] would unpack.
+pub(in crate::read) fn refuse_gzip(bytes: &[u8], name: &Path) -> Result<()> {
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        return Err(Error::data(name, "is packed by gzip", "send it unpacked"));
+    }
+    Ok(())
+}
+
 /// Text that begins like UTF-16 is none that can be read.
 pub(in crate::read) fn refuse_utf_16(bytes: &[u8], name: &Path) -> Result<()> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {

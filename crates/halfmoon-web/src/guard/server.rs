@@ -1,0 +1,119 @@
+//! Connections: accepted, served as HTTP/1.1, and ended.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Request;
+use futures_util::FutureExt;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tower::ServiceExt;
+
+use super::access::Access;
+use super::limits::{Limits, MOST_STREAMS};
+use super::origin::Hosts;
+use super::stalled::Impatient;
+use super::{Bind, headers, limits};
+
+/// Bytes of a request's line and headers.
+const LARGEST_HEAD: usize = 32 << 10;
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+pub(super) async fn run(
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+    bind: Bind,
+    router: axum::Router,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let (stopped, is_stopped) = watch::channel(false);
+    // One that asks nothing holds its place no longer than the patience, so twice as many are enough for all that ask.
+    let places = Arc::new(Semaphore::new(2 * bind.max_at_once + MOST_STREAMS));
+    let patience = bind.patience;
+    let router = guarded(router, address, &bind, is_stopped);
+    let connections = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        let accept = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = accept => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = connections.watch(connection(stream, peer, router.clone(), patience));
+                tokio::spawn(async move {
+                    // A client that goes away is no concern of ours.
+                    let _ = connection.await;
+                    drop(place);
+                });
+            }
+            // Too many open files, for instance: some will be closed.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    // What the system has accepted for us before is asked already.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        tokio::spawn(connections.watch(connection(stream, peer, router.clone(), patience)));
+    }
+    drop(listener);
+    let _ = stopped.send(true);
+    let _ = tokio::time::timeout(patience, connections.shutdown()).await;
+    Ok(())
+}
+
+/// The outermost comes last.
+fn guarded(router: axum::Router, address: SocketAddr, bind: &Bind, stopped: watch::Receiver<bool>) -> axum::Router {
+    use axum::middleware::from_fn_with_state as layer;
+    let access = bind.token.as_deref().map(|token| Arc::new(Access::new(token, address.port())));
+    let hosts = Arc::new(Hosts::new(address, &bind.allowed_hosts));
+    let limits = Arc::new(Limits::new(bind.max_body, bind.max_at_once, bind.patience, stopped));
+    // Else every extractor has a limit of its own.
+    let router = router.layer(DefaultBodyLimit::disable());
+    let mut router = router.layer(limits::panics()).layer(layer(limits, limits::within));
+    if let Some(access) = access {
+        router = router.layer(layer(access, super::access::known));
+    }
+    router.layer(layer(hosts, super::origin::ours)).layer(axum::middleware::from_fn(headers::safe))
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: axum::Router,
+    patience: Duration,
+) -> http1::Connection<
+    TokioIo<Impatient<TcpStream>>,
+    impl hyper::service::HttpService<hyper::body::Incoming, ResBody = Body, Error = Infallible, Future: Send>,
+> {
+    // Small answers must not wait for more of them.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer.ip()));
+        router.clone().oneshot(request)
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .max_header_size(LARGEST_HEAD)
+        .half_close(true)
+        .serve_connection(TokioIo::new(Impatient::new(stream, patience)), service)
+}

@@ -1,0 +1,10 @@
+//! The labelling page's server: digits as PNG files, a model that is made up, and people that are.
+
+mod answers;
+mod asking;
+mod data;
+mod exchange;
+mod judging;
+mod keeping;
+pub(crate) mod made_up;
+mod site;
