@@ -127,7 +127,7 @@ const project = () => {
     name: options.table ? 'churn.csv' : options.rtl ? 'خلايا' : classes[0] === '0' ? 'digits' : 'photos', classes, kind: options.table ? 'rows' : 'pictures', items: scanned(), labelled: labelled(), rule: state.rule,
     rules: [['margin', 'Where the two likeliest classes are closest'], ['entropy', 'Where the model is least certain overall'], ['bald', 'Where draws of the model disagree'], ['k_center', 'Far from everything labelled, to cover the pool'], ['random', 'Any item: the rule that the others are measured by']].map(([name, about]) => ({ name, about })),
     models: [['m2', 'Learns from unlabelled items too, and makes pictures'], ['supervised', 'A plain classifier, quick']].map(([name, about]) => ({ name, about })),
-    model: { name: state.model ?? 'm2', state: !state.model ? 'none' : state.training ? 'training' : state.round ? 'ready' : 'waiting', round: state.round || null, labels: state.round ? labelled() : null, step: state.training || null, steps: 300, message: null },
+    model: { name: state.model ?? 'm2', state: !state.model ? 'none' : state.training ? 'training' : state.round ? 'ready' : 'waiting', round: state.round || null, labels: state.round ? labelled() : null, step: state.training || null, steps: 300, message: state.model && !state.round && !state.training ? `the first training waits for ${Math.max(1, 10 - labelled())} more labels` : '' },
     scan: { state: isDone ? 'done' : scanned() === 0 ? 'listing' : 'reading', files: items.length + 7, items: scanned(), unreadable: 5, message: null }, twice: 0.1, version: '0.1.0',
   };
 };
@@ -244,7 +244,7 @@ const routes = {
   'GET /api/generated': (query) => (options.table || !state.round ? { pictures: [], none_because: 'The model makes no pictures before it is trained.' }
     : { pictures: Array.from({ length: Number(query.get('n')) }, () => Math.floor(chance() * 1000)).map((k) => ({ number: k, url: `/api/examples/${state.round}/${k}.png`, class: k % classes.length, confidence: 0.5 })), none_because: null }),
   'POST /api/generated': (_, body) => { refusedNumbers.push(body); return { taken: true }; },
-  'POST /api/import': () => ({ labels: 12, unknown_items: 1 }),
+  'POST /api/import': () => ({ records: 13, new: 12, already: 0, repeated: 0, unlabelled: 0, left_out: 1, problems: [{ place: 'row 3', reason: '`Alive` is not a class; the classes are alive, dead' }], conflicts: [], new_classes: [], notes: [] }),
 };
 
 const server = createServer(async (request, response) => {

@@ -138,7 +138,7 @@ export interface Panels {
   gain: string | null;
   reliability: {
     bins: { low: number; high: number; confidence: number; accuracy: number; n: number }[];
-    ece: number;
+    ece: number | null;
     n: number;
   } | null;
   map: {
@@ -147,7 +147,7 @@ export interface Panels {
   } | null;
   examples: { class: number; pictures: string[] }[];
   doubtful: Doubtful[];
-  outliers: { item: number; p: number }[];
+  outliers: { item: number; p: number | null }[];
   agreement: {
     items: number;
     alpha: number | null;
@@ -171,6 +171,17 @@ export interface Doubtful {
   class: number;
   likeliest: number;
   confidence: number;
+}
+
+/** What an import came to. */
+export interface Imported {
+  new: number;
+  already: number;
+  left_out: number;
+  problems: { place: string; reason: string }[];
+  conflicts: { place: string; reason: string }[];
+  new_classes: string[];
+  notes: string[];
 }
 
 /** What a request came to when it came to nothing. */
@@ -234,11 +245,12 @@ export const api = {
   panels: () => ask<Panels>('/api/panels'),
   generated: (n: number) => ask<{ pictures: Generated[]; none_because: string | null }>(`/api/generated?n=${n}`),
   answerGenerated: (answer: GeneratedAnswer) => post<unknown>('/api/generated', answer),
-  import: (file: File, annotator: string) => {
+  import: (file: File, annotator: string, newClasses: boolean) => {
     const form = new FormData();
     form.append('annotator', annotator);
+    if (newClasses) form.append('new_classes', 'true');
     form.append('file', file);
-    return ask<Record<string, unknown>>('/api/import', { method: 'POST', body: form }, 600_000);
+    return ask<Imported>('/api/import', { method: 'POST', body: form }, 600_000);
   },
 };
 

@@ -1,5 +1,5 @@
 /** The dialogs: the name, the help, the settings, a class. */
-import { Problem } from './api.ts';
+import { type Imported, Problem } from './api.ts';
 import { el, put, said } from './dom.ts';
 import { applyTheme, choose, settings, type Settings } from './settings.ts';
 import { LANGUAGES, t } from './texts.ts';
@@ -22,7 +22,7 @@ function dialog(title: string, ...children: (Node | null)[]): HTMLDialogElement 
 const button = (words: string, press: () => void, kind = 'plain'): HTMLButtonElement => el('button', { type: 'button', class: kind, onclick: press }, words);
 
 /** Asks for the name, once; resolves when there is one. */
-export function askName(project: string): Promise<void> {
+export function askName(project: string, refused = ''): Promise<void> {
   return new Promise((resolve) => {
     const input = el('input', { type: 'text', id: 'your-name', name: 'name', maxlength: 100, required: true, autocomplete: 'name', dir: 'auto', autofocus: true, value: settings.annotator });
     const form = el('form', { method: 'dialog', onsubmit: (event: Event) => {
@@ -34,7 +34,7 @@ export function askName(project: string): Promise<void> {
       }
       choose({ annotator: name });
       resolve();
-    } }, el('label', { for: 'your-name' }, t.name), input, el('div', { class: 'row end' }, el('button', { class: 'main' }, t.begin)));
+    } }, el('label', { for: 'your-name' }, t.name), input, refused ? el('p', { class: 'trouble', role: 'alert' }, refused) : null, el('div', { class: 'row end' }, el('button', { class: 'main' }, t.begin)));
     const made = dialog(t.nameTitle, el('p', { class: 'quiet' }, said(project)), el('p', {}, t.nameHelp), form);
     made.dataset.stays = '';
     made.addEventListener('cancel', (event) => {
@@ -72,6 +72,19 @@ export function showSettings(changed: () => void): void {
     el('div', { class: 'form' }, el('label', { for: 'settings-name' }, t.name), name, el('label', { for: 'theme' }, t.theme), themes, el('label', { for: 'language' }, t.languageName), languages),
     tick('showSaid', t.showSaid, t.showSaidHelp), tick('shortcuts', t.shortcuts, null),
     el('div', { class: 'row end' }, button(t.close, () => made.close(), 'main')));
+}
+
+/** What an import came to; `again` tries once more with the classes that are not known. */
+export function showImported(told: Imported, again: (() => void) | null): void {
+  const rows = [[t.importedNew, told.new], [t.importedAlready, told.already], [t.importedLeft, told.left_out]] as const;
+  const list = (all: string[]): HTMLElement | null => (all.length ? el('ul', { class: 'notes' }, ...all.slice(0, 8).map((words) => el('li', { dir: 'auto' }, words))) : null);
+  const made = dialog(t.imported,
+    el('table', {}, el('tbody', {}, ...rows.map(([name, n]) => el('tr', {}, el('th', { scope: 'row' }, name), el('td', {}, n))))),
+    list([...told.problems, ...told.conflicts].map(({ place, reason }) => `${place}: ${reason}`)), list(told.notes),
+    el('div', { class: 'row end' }, again && told.left_out > 0 ? button(t.withNewClasses, () => {
+      made.close();
+      again();
+    }) : null, button(t.close, () => made.close(), 'main')));
 }
 
 /** Asks for a new class. `create` makes it, and gives it to the item where `use` is true. */

@@ -3,7 +3,8 @@ import type { Picture, Row } from './api.ts';
 import { el, put, said } from './dom.ts';
 import { PictureView } from './picture.ts';
 import { rowCard } from './row.ts';
-import type { Task } from './session.ts';
+import { type QuestionTask, Session, type Task } from './session.ts';
+import { settings } from './settings.ts';
 import { percent, t } from './texts.ts';
 
 export class ItemView {
@@ -50,15 +51,14 @@ function head(task: Task, classes: string[]): (Node | string)[] {
   const name = (k: number): string => classes[k] ?? String(k);
   switch (task.kind) {
     case 'generated':
-      return [el('strong', { class: 'mark' }, t.made), el('span', { class: 'quiet' }, t.madeAs(name(task.made.class), percent(task.made.confidence)))];
+      return [el('strong', { class: 'mark' }, t.made), el('span', { class: 'quiet' }, t.whatIsIt)];
     case 'review': {
       const { doubt, k, n } = task;
-      return [el('strong', {}, t.reviewing(k, n)), el('span', {}, t.doubt(name(doubt.class), name(doubt.likeliest), percent(doubt.confidence))), fileName(task.on.question.id)];
+      return [el('strong', {}, t.reviewing(k, n)), el('span', {}, t.doubt(name(doubt.class), name(doubt.likeliest), percent(doubt.confidence))), ...others(task, name), fileName(task.on.question.id)];
     }
     case 'visit': {
-      const own = task.on.question.labels.at(-1);
-      const stands = own && own.class !== null ? t.standing(name(own.class)) : t.notLabelled;
-      return [el('strong', {}, t.lookingBack), el('span', {}, stands), fileName(task.on.question.id)];
+      const own = Session.own(task.on.question);
+      return [el('strong', {}, t.lookingBack), el('span', { dir: 'auto' }, own === null ? t.notLabelled : t.standing(name(own))), ...others(task, name), fileName(task.on.question.id)];
     }
     case 'ask':
       return [
@@ -67,6 +67,12 @@ function head(task: Task, classes: string[]): (Node | string)[] {
         fileName(task.on.question.id),
       ];
   }
+}
+
+/** What other people gave it. */
+function others(task: QuestionTask, name: (k: number) => string): HTMLElement[] {
+  const given = task.on.question.labels.filter((label) => label.annotator !== settings.annotator && label.class !== null);
+  return given.map((label) => el('span', { class: 'quiet', dir: 'auto' }, said(label.annotator), ': ', said(name(label.class ?? 0))));
 }
 
 function fileName(id: string): HTMLElement {

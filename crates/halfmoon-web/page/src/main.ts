@@ -1,19 +1,19 @@
 /** The page: its parts, and what moves between them. */
-import { api, Problem, type Project } from './api.ts';
+import { api, Problem, type Project, type Question } from './api.ts';
 import { Cell } from './cell.ts';
 import { ClassButtons } from './classes.ts';
-import { askClass, askName, showHelp, showSettings } from './dialogs.ts';
+import { askClass, askName, showHelp, showImported, showSettings } from './dialogs.ts';
 import { el, put, said } from './dom.ts';
+import { icon } from './icons.ts';
 import { ItemView } from './item.ts';
 import { COMMANDS, type Command, isTyping, keyOf } from './keys.ts';
 import * as latency from './latency.ts';
 import { listen } from './link.ts';
 import { notice, notices } from './notices.ts';
 import { PanelList } from './panels/all.ts';
-import type { Question } from './api.ts';
-import { Session, type Task, type Trouble, type View } from './session.ts';
+import { type Given, Session, type Task, type Trouble, type View } from './session.ts';
 import { applyTheme, settings } from './settings.ts';
-import { Status } from './status.ts';
+import { scanWords, Status } from './status.ts';
 import { language, percent, t } from './texts.ts';
 import './styles.css';
 
@@ -66,11 +66,10 @@ class Page {
     this.tabs = { label: this.tab('label', 'l'), review: this.tab('review', 'r'), generated: this.tab('generated', 'g') };
     this.actions = {
       undo: this.action('undo', t.undo, 'u'), back: this.action('back', t.previous, 'b'), skip: this.action('skip', t.skip, 's'), keep: this.action('keep', t.keep, 'Enter'),
-      goOn: this.action('leave', t.goOn, 'Escape'), refuse: this.action('refuse', t.refuse, 'x'), newClass: this.action('newClass', t.newClass, 'n'), said: this.action('showSaid', t.modelSays('…', '?'), 'm'),
+      goOn: this.action('leave', t.goOn, 'Escape'), refuse: this.action('refuse', t.refuse, 'x'), newClass: this.action('newClass', t.newClass, 'n'), said: this.action('showSaid', t.modelButton, 'm'),
     };
-    put(this.actions.said, el('kbd', { 'aria-hidden': 'true' }, 'M'), el('span', {}, t.helpKeys.find(([key]) => key === 'm')?.[1] ?? ''));
-    this.panelsButton = el('button', { type: 'button', class: 'plain panels-button', 'aria-expanded': 'false', 'aria-controls': 'side', onclick: () => this.drawer() }, t.panels);
-    this.side = el('aside', { id: 'side', 'aria-label': t.panels }, el('div', { class: 'side-head' }, this.status.labelled, this.status.training, el('button', { type: 'button', class: 'plain close', onclick: () => this.drawer(false) }, t.close)), this.panels.element);
+    this.panelsButton = el('button', { type: 'button', class: 'plain panels-button', 'aria-expanded': 'false', 'aria-controls': 'side', title: t.panels, 'aria-label': t.panels, onclick: () => this.drawer() }, icon('panels'));
+    this.side = el('aside', { id: 'side', 'aria-label': t.panels }, el('div', { class: 'side-head' }, this.status.labelled, this.status.scan, this.status.training, el('button', { type: 'button', class: 'plain close', title: t.close, 'aria-label': t.close, onclick: () => this.drawer(false) }, icon('close'))), this.panels.element);
     this.build(project);
     this.wire();
     void this.begin();
@@ -81,8 +80,8 @@ class Page {
     const mark = el('span', { class: 'mark-moon', 'aria-hidden': 'true' });
     const header = el('header', {}, el('h1', {}, mark, said(project.name)),
       el('nav', { 'aria-label': t.views }, ...Object.values(this.tabs)),
-      el('div', { class: 'head-end' }, this.status.saved, el('button', { type: 'button', class: 'plain', title: `${t.help} (?)`, 'aria-label': t.help, 'aria-keyshortcuts': '?', onclick: showHelp }, '?'),
-        el('button', { type: 'button', class: 'plain', onclick: () => showSettings(() => this.settingsChanged()) }, t.settings), this.panelsButton));
+      el('div', { class: 'head-end' }, this.status.saved, el('button', { type: 'button', class: 'plain', title: `${t.help} (?)`, 'aria-label': t.help, 'aria-keyshortcuts': '?', onclick: showHelp }, icon('help')),
+        el('button', { type: 'button', class: 'plain', title: t.settings, 'aria-label': t.settings, onclick: () => showSettings(() => this.settingsChanged()) }, icon('settings')), this.panelsButton));
     const { undo, back, skip, keep, goOn, refuse, newClass, said: model } = this.actions;
     const main = el('main', {}, this.item.element,
       el('div', { class: 'answer' }, el('div', { class: 'told' }, model, this.model), this.classes.element,
@@ -108,19 +107,20 @@ class Page {
         else tab.removeAttribute('aria-current');
       }
       document.documentElement.dataset.view = view;
+      this.last.hidden = view === 'generated';
     });
     session.task.watch((task) => void this.show(task));
     session.empty.watch(() => { if (!session.task.value) this.nothing(); });
     session.queue.waiting.watch(() => { if (!session.task.value) this.nothing(); });
-    session.last.watch((given) => this.showLast(given ? { ...given } : null));
+    session.last.watch((given) => this.showLast(given));
     document.addEventListener('keydown', (event) => this.key(event));
     document.addEventListener('click', (event) => {
       if ((event.target as Element).closest('.class, .actions button')) latency.pressed(event);
     }, { capture: true });
     window.addEventListener('storage', () => session.outbox.count());
     window.addEventListener('pagehide', () => {
-      sessionStorage.setItem(HELD, JSON.stringify({ at: Date.now(), project: project.value.name, questions: session.questions }));
       session.queue.leave();
+      sessionStorage.setItem(HELD, JSON.stringify({ at: Date.now(), project: project.value.name, questions: session.questions }));
     });
     // Nobody waits in front of an empty page for an event that got lost.
     setInterval(() => { if (!session.task.value && session.view.value === 'label') void session.queue.fill(); }, 2000);
@@ -192,11 +192,10 @@ class Page {
 
   private showActions(task: Task | null): void {
     const kind = task?.kind;
-    const { keep, goOn, refuse, back, undo, skip, newClass } = this.actions;
+    const { keep, goOn, refuse, back, skip, newClass } = this.actions;
     keep.hidden = kind !== 'review';
     goOn.hidden = kind !== 'visit';
     refuse.hidden = kind !== 'generated';
-    undo.hidden = kind === 'generated';
     back.hidden = kind === 'generated' || kind === 'review';
     skip.hidden = kind === 'visit';
     skip.disabled = refuse.disabled = !task;
@@ -207,44 +206,43 @@ class Page {
   /** What stands, and what the model says where it may be seen. */
   private showModel(): void {
     const task = this.session.task.value;
+    const name = (k: number): string => this.project.value.classes[k] ?? String(k);
     if (!task || task.kind === 'generated') {
-      put(this.model);
-      this.actions.said.hidden = true;
+      const isAsked = this.asksModel || settings.showSaid;
+      put(this.model, task && isAsked ? el('span', { dir: 'auto' }, t.madeAs(name(task.made.class), percent(task.made.confidence))) : null);
+      this.actions.said.hidden = !task || isAsked;
       return this.classes.mark(null, null);
     }
     const { said: model, judging, labels } = task.on.question;
     const isAnswered = task.kind !== 'ask' && labels.length > 0;
     const asked = this.asksModel || settings.showSaid || isAnswered;
     const mayShow = asked && (!judging || isAnswered);
-    const stands = task.kind === 'review' ? task.doubt.class : (labels.at(-1)?.class ?? null);
-    const name = (k: number): string => this.project.value.classes[k] ?? String(k);
-    const words = !asked ? '' : !mayShow ? t.judgingHides : model ? t.modelSays(name(model.class), percent(model.confidence)) : t.modelSilent;
+    const stands = task.kind === 'review' ? task.doubt.class : Session.own(task.on.question);
+    const words = !asked ? '' : judging && (!mayShow || !model) ? t.judgingHides : model ? t.modelSays(name(model.class), percent(model.confidence)) : t.modelSilent;
     put(this.model, el('span', { dir: 'auto' }, words));
     this.actions.said.hidden = asked;
     this.classes.mark(stands, mayShow ? (model?.probs ?? null) : null);
   }
 
   private nothing(): void {
-    const { scan, kind } = this.project.value;
+    const { scan } = this.project.value;
     const { view, empty, queue } = this.session;
     if (view.value === 'review') return this.item.nothing(empty.value === null ? t.starting : t.noReview);
     if (view.value === 'generated') return this.item.nothing(empty.value === null ? t.starting : empty.value || t.noGenerated);
-    const isScanning = kind === 'pictures' && (scan.state === 'listing' || scan.state === 'reading');
-    const words = scan.state === 'failed' ? [t.scanFailed, scan.message].filter(Boolean).join(': ')
-      : isScanning ? (scan.state === 'listing' ? t.scanListing(scan.files) : t.scanReading(scan.items, scan.unreadable))
-        : queue.waiting.value === null ? t.starting : queue.waiting.value || t.nothing;
+    const words = scanWords(scan) ?? (queue.waiting.value === null ? t.starting : queue.waiting.value || t.nothing);
+    const isScanning = scan.state === 'listing' || scan.state === 'reading';
     this.item.nothing(el('p', { dir: 'auto' }, words), isScanning ? el('progress', { 'aria-label': words }) : '');
   }
 
   /** The last answer, with what the model said of it: after the answer it can't sway anybody. */
-  private showLast(given: { task: Task; class: number | null } | null): void {
+  private showLast(given: Given | null): void {
     if (!given || given.task.kind === 'generated') return put(this.last);
     const { classes } = this.project.value;
     const { said: model, content, id } = given.task.on.question;
     const name = (k: number): string => classes[k] ?? String(k);
     const picture = content.kind === 'picture' ? el('img', { src: content.url, alt: '', class: 'pixelated' }) : null;
-    const mine = given.class === null ? t.youSkipped : t.youSaid(name(given.class));
-    const isOther = model !== null && given.class !== null && model.class !== given.class;
+    const mine = typeof given.class !== 'number' ? t.youSkipped : t.youSaid(name(given.class));
+    const isOther = model !== null && typeof given.class === 'number' && model.class !== given.class;
     put(this.last, el('span', { class: 'hidden' }, `${t.lastAnswer}: `), picture, said(id, 'bdi', { class: 'quiet file-name' }), el('span', { dir: 'auto' }, mine),
       model ? el('span', { class: isOther ? 'other' : 'quiet', dir: 'auto' }, t.modelSays(name(model.class), percent(model.confidence))) : null);
   }
@@ -318,11 +316,10 @@ class Page {
     this.panelsSoon();
   }
 
-  private async import(file: File): Promise<void> {
+  private async import(file: File, newClasses = false): Promise<void> {
     try {
-      const told = await api.import(file, settings.annotator);
-      const counts = Object.entries(told).filter(([, value]) => typeof value === 'number' && value > 0).map(([name, value]) => `${name}: ${String(value)}`);
-      notice([t.imported, ...counts].join(' '));
+      const told = await api.import(file, settings.annotator, newClasses);
+      showImported(told, newClasses ? null : () => void this.import(file, true));
       void this.refresh();
     } catch (problem) {
       this.complain(problem);
@@ -336,11 +333,21 @@ class Page {
 
   private tell(trouble: Trouble): void {
     switch (trouble.kind) {
-      case 'problem': return this.complain(trouble.problem);
+      case 'problem':
+        // A name that the server does not take is asked for again.
+        if (trouble.problem.field === 'annotator') void this.rename(trouble.problem);
+        else this.complain(trouble.problem);
+        return;
       case 'refused': return notice(t.refused([trouble.problem.message, trouble.problem.hint].filter(Boolean).join(' ')), true);
       case 'undone': return notice(t.undone(trouble.id));
       case 'nothing to undo': return notice(t.nothingToUndo);
     }
+  }
+
+  private async rename(problem: Problem): Promise<void> {
+    if (document.querySelector('dialog[open]')) return;
+    await askName(this.project.value.name, [problem.message, problem.hint].filter(Boolean).join(' '));
+    void this.session.queue.fill(true);
   }
 
   private settingsChanged(): void {
@@ -371,10 +378,14 @@ class Page {
 
 /** What the page held before it was loaded again; its loan runs out after three minutes. */
 function heldBefore(project: string): Question[] {
-  const kept = JSON.parse(sessionStorage.getItem(HELD) ?? 'null') as { at: number; project: string; questions: Question[] } | null;
-  // A window that is copied must not hold the same questions as the first.
-  sessionStorage.removeItem(HELD);
-  return kept && kept.project === project && Date.now() - kept.at < 150_000 ? kept.questions : [];
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(HELD) ?? 'null') as { at: number; project: string; questions: Question[] } | null;
+    // A window that is copied must not hold the same questions as the first.
+    sessionStorage.removeItem(HELD);
+    return kept && kept.project === project && Date.now() - kept.at < 150_000 ? kept.questions : [];
+  } catch {
+    return [];
+  }
 }
 
 void start();

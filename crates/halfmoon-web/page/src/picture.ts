@@ -1,18 +1,20 @@
 /** A picture that can be looked at closely: zoom, move, contrast, invert. */
 import { el, put } from './dom.ts';
+import { icon } from './icons.ts';
 import { choose, settings } from './settings.ts';
 import { t } from './texts.ts';
 
-/** The longest side in CSS pixels to which a small picture grows by itself: a digit of 28 pixels reads best like that. */
+/** A picture grows by itself to three times its size, and a small one to this many CSS pixels: a digit of 28 reads best like that. */
 const COMFORTABLE = 460;
+const GROWS = 3;
 const LARGEST_ZOOM = 40;
 
 export class PictureView {
   readonly element: HTMLElement;
   private readonly frame = el('div', { class: 'frame', tabindex: 0, role: 'group', 'aria-label': t.moves });
   private readonly zoomText = el('span', { class: 'zoom-text' });
-  private readonly contrastButton = el('button', { type: 'button', onclick: () => this.contrast() });
-  private readonly invertButton = el('button', { type: 'button', onclick: () => this.invert(), 'aria-keyshortcuts': 'i' }, t.invert);
+  private readonly contrastButton = el('button', { type: 'button', 'aria-keyshortcuts': 'c', onclick: () => this.contrast() }, icon('contrast'));
+  private readonly invertButton = el('button', { type: 'button', 'aria-keyshortcuts': 'i', 'aria-label': t.invert, title: `${t.invert} (i)`, onclick: () => this.invert() }, icon('invert'));
   private image: HTMLImageElement | null = null;
   /** Display pixels a picture's pixel, beyond what fits. */
   private zoom = 1;
@@ -78,7 +80,7 @@ export class PictureView {
     if (!image || image.naturalWidth === 0) return;
     const [width, height] = [image.naturalWidth, image.naturalHeight];
     const fits = Math.min(frame.clientWidth / width, frame.clientHeight / height);
-    const base = Math.min(fits, Math.max(1, COMFORTABLE / Math.max(width, height)));
+    const base = Math.min(fits, Math.max(GROWS, COMFORTABLE / Math.max(width, height)));
     const scale = base * this.zoom;
     const reachX = Math.max(0, (width * scale - frame.clientWidth) / 2);
     const reachY = Math.max(0, (height * scale - frame.clientHeight) / 2);
@@ -95,8 +97,9 @@ export class PictureView {
 
   private filter(): void {
     const { contrast, invert } = settings;
-    this.contrastButton.textContent = t.contrast[contrast] ?? '';
-    this.contrastButton.setAttribute('aria-keyshortcuts', 'c');
+    this.contrastButton.ariaLabel = t.contrast[contrast] ?? '';
+    this.contrastButton.title = `${t.contrast[contrast]} (c)`;
+    this.contrastButton.dataset.strength = String(contrast);
     this.invertButton.setAttribute('aria-pressed', String(invert));
     if (!this.image || this.image.naturalWidth === 0) return;
     const steps = contrast > 0 ? stretch(this.image, contrast === 2 ? 2 : 1) : '';

@@ -15,11 +15,12 @@ export type Task =
   | { kind: 'generated'; made: Generated; picture: HTMLImageElement; decoded: Promise<unknown> };
 
 export type QuestionTask = Exclude<Task, { kind: 'generated' }>;
+export type GeneratedTask = Extract<Task, { kind: 'generated' }>;
 
 /** An answer that was given; a null class is a skip. */
 export interface Given {
-  task: QuestionTask;
-  class: number | null;
+  task: Task;
+  class: number | null | 'refused';
 }
 
 export type Trouble = { kind: 'refused'; problem: Problem } | { kind: 'problem'; problem: Problem } | { kind: 'undone'; id: string } | { kind: 'nothing to undo' };
@@ -76,14 +77,14 @@ export class Session {
   label(chosen: number): void {
     const task = this.task.value;
     if (!task) return;
-    if (task.kind === 'generated') return this.answerGenerated(task.made, chosen);
-    this.answer(task, chosen);
+    if (task.kind === 'generated') this.answerGenerated(task, chosen);
+    else this.answer(task, chosen);
   }
 
   skip(): void {
     const task = this.task.value;
     if (!task) return;
-    if (task.kind === 'generated') return this.answerGenerated(task.made, null);
+    if (task.kind === 'generated') return this.answerGenerated(task, null);
     // Nothing is said of an item by passing on from a look at it.
     if (task.kind === 'ask') this.answer(task, null);
     else this.forward();
@@ -91,7 +92,7 @@ export class Session {
 
   refuse(): void {
     const task = this.task.value;
-    if (task?.kind === 'generated') this.answerGenerated(task.made, 'refused');
+    if (task?.kind === 'generated') this.answerGenerated(task, 'refused');
   }
 
   /** Confirms what stands: in a review the label, elsewhere it goes on. */
@@ -103,10 +104,10 @@ export class Session {
 
   /** Takes the last answer back, and shows its item again. */
   undo(): void {
-    if (this.task.value?.kind === 'generated') return;
     const undone = this.given.pop() ?? null;
     this.place = this.given.length;
-    if (undone) this.ask(undone.task.on);
+    if (undone?.task.kind === 'generated') this.askGenerated(undone.task);
+    else if (undone) this.ask(undone.task.on);
     this.last.value = this.given.at(-1) ?? null;
     const body = { annotator: settings.annotator, key: newKey() };
     this.expected.set(body.key, undone);
@@ -115,11 +116,15 @@ export class Session {
 
   /** Goes back to what was answered before. */
   back(): void {
-    const before = this.given[this.place - 1];
-    if (!before || this.view.value !== 'label') return;
+    if (this.view.value !== 'label') return;
+    const at = this.given.findLastIndex((given, k) => k < this.place && given.task.kind !== 'generated');
+    const before = this.given[at];
+    if (!before || before.task.kind === 'generated' || before.class === 'refused') return;
+    const { on } = before.task;
+    const others = on.question.labels.filter(({ annotator }) => annotator !== settings.annotator);
     this.park();
-    this.place -= 1;
-    this.show({ kind: 'visit', on: { ...before.task.on, question: { ...before.task.on.question, labels: [{ annotator: settings.annotator, class: before.class }] } } });
+    this.place = at;
+    this.show({ kind: 'visit', on: { ...on, question: { ...on.question, labels: [...others, { annotator: settings.annotator, class: before.class }] } } });
   }
 
   /** Returns to the present question. */
@@ -158,6 +163,11 @@ export class Session {
     return [...(present ? [present.question] : []), ...this.queue.held];
   }
 
+  /** The label that the page's person gave. */
+  static own(question: Question): number | null {
+    return question.labels.findLast(({ annotator }) => annotator === settings.annotator)?.class ?? null;
+  }
+
   /** Begins with the questions that an earlier page held. */
   resume(questions: Question[]): void {
     const taken = new Set(this.outbox.items());
@@ -167,10 +177,7 @@ export class Session {
 
   private answer(task: QuestionTask, chosen: number | null): void {
     const { question } = task.on;
-    const given: Given = { task, class: chosen };
-    this.given.push(given);
-    this.place = this.given.length;
-    this.last.value = given;
+    this.remember({ task, class: chosen });
     this.queue.done(question.item);
     const seconds = Math.round((performance.now() - this.since) / 10) / 100;
     const body = { annotator: settings.annotator, key: newKey(), item: question.item, seconds, shown: shown(question) };
@@ -179,10 +186,25 @@ export class Session {
     this.outbox.add(chosen === null ? { ...letter, kind: 'skip', body } : { ...letter, kind: 'label', body: { ...body, class: chosen } });
   }
 
-  private answerGenerated(made: Generated, chosen: number | null | 'refused'): void {
-    const body = { annotator: settings.annotator, key: newKey(), number: made.number, class: chosen };
+  private answerGenerated(task: GeneratedTask, chosen: number | null | 'refused'): void {
+    this.remember({ task, class: chosen });
+    const body = { annotator: settings.annotator, key: newKey(), number: task.made.number, class: chosen };
     this.outbox.add({ at: Date.now(), id: '', kind: 'generated', body });
     this.next();
+  }
+
+  private remember(given: Given): void {
+    this.given.push(given);
+    this.place = this.given.length;
+    this.last.value = given;
+  }
+
+  /** The picture again whose answer is undone, and the present one after it. */
+  private askGenerated(task: GeneratedTask): void {
+    if (this.task.value?.kind === 'generated') this.made.unshift(this.task.value.made);
+    this.park();
+    if (this.view.value !== 'generated') this.view.value = 'generated';
+    this.show(task);
   }
 
   /** Makes it the present question, and the present one the next after it. */
@@ -274,13 +296,12 @@ export class Session {
     const expected = this.expected.get(key) ?? null;
     this.expected.delete(key);
     if (!undone) return this.trouble({ kind: 'nothing to undo' });
-    if (undone.item === expected?.task.on.question.item || !question) return;
-    if (expected) {
-      this.given.push(expected);
-      this.place = this.given.length;
-      this.last.value = expected;
-      this.queue.done(expected.task.on.question.item);
-      if (this.task.value?.kind === 'ask' && this.task.value.on === expected.task.on) this.show(null);
+    const own = expected && expected.task.kind !== 'generated' ? expected.task.on : null;
+    if (undone.item === own?.question.item || !question) return;
+    if (expected) this.remember(expected);
+    if (own) {
+      this.queue.done(own.question.item);
+      if (this.task.value?.kind === 'ask' && this.task.value.on === own) this.show(null);
     }
     this.ask(ready(question));
     this.trouble({ kind: 'undone', id: question.id });
@@ -289,7 +310,7 @@ export class Session {
   private wasRefused(letter: Letter, problem: Problem): void {
     if (letter.kind === 'label' || letter.kind === 'skip') {
       const { item } = letter.body;
-      this.given = this.given.filter((given) => given.task.on.question.item !== item);
+      this.given = this.given.filter(({ task }) => task.kind === 'generated' || task.on.question.item !== item);
       this.place = this.given.length;
       this.last.value = this.given.at(-1) ?? null;
       this.queue.undone(item);

@@ -1,5 +1,5 @@
 /** The head of the page: what is labelled, how training goes, what waits to be saved, whether the server answers. */
-import type { Project } from './api.ts';
+import type { Project, Scan } from './api.ts';
 import { el, put } from './dom.ts';
 import { online, retry } from './link.ts';
 import type { Outbox } from './outbox.ts';
@@ -9,6 +9,8 @@ import { t } from './texts.ts';
 export class Status {
   readonly labelled = el('span', { class: 'labelled' });
   readonly training = el('span', { class: 'training' });
+  /** How far the files are read, while they are. */
+  readonly scan = el('span', { class: 'quiet' });
   readonly saved = el('span', { class: 'saved' });
   /** The bar across the page while the server does not answer. */
   readonly offline = el('div', { class: 'offline', role: 'status' });
@@ -35,14 +37,16 @@ export class Status {
     });
   }
 
-  show({ labelled, items, model }: Project): void {
+  show({ labelled, items, model, scan }: Project): void {
+    const words = scanWords(scan);
+    this.scan.hidden = words === null;
+    this.scan.textContent = words ?? '';
     this.labelled.textContent = t.labelledOf(labelled, items);
     const isTraining = model.state === 'training';
     this.training.dataset.state = model.state;
-    this.training.title = model.message ?? '';
     this.words.textContent = t.training[model.state];
     const about = [model.round === null ? null : t.round(model.round), model.labels === null || isTraining ? null : t.fromLabels(model.labels)];
-    this.round.textContent = about.filter(Boolean).join(', ');
+    this.round.textContent = [about.filter(Boolean).join(', '), model.message].filter(Boolean).join('. ');
     this.bar.hidden = !isTraining;
     if (isTraining && model.steps) {
       this.bar.value = (model.step ?? 0) / model.steps;
@@ -53,5 +57,15 @@ export class Status {
     // Only a change of state is read out: steps would never let anybody rest.
     if (this.state && this.state !== model.state) this.spoken.textContent = `${t.training[model.state]} ${this.round.textContent}`;
     this.state = model.state;
+  }
+}
+
+/** What to say of the scan; null once it is done. */
+export function scanWords(scan: Scan): string | null {
+  switch (scan.state) {
+    case 'listing': return t.scanListing(scan.files);
+    case 'reading': return t.scanReading(scan.items, scan.unreadable);
+    case 'failed': return [t.scanFailed, scan.message].filter(Boolean).join(': ');
+    case 'done': return null;
   }
 }

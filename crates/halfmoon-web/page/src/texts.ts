@@ -53,7 +53,8 @@ const english = {
   step: (step: number, steps: number) => `step ${step} of ${steps}`,
 
   judging: 'Drawn at random to judge the model by',
-  judgingHides: 'This item judges the model, so the model’s answer stays hidden until yours.',
+  judgingHides: 'This item judges the model, so what the model says of it stays hidden.',
+  modelButton: 'What the model says',
   modelSays: (name: string, share: string) => `The model says ${name} (${share})`,
   modelSilent: 'The model has not said anything about this item yet.',
   youSaid: (name: string) => `You said ${name}`,
@@ -68,7 +69,8 @@ const english = {
   doubt: (label: string, likeliest: string, share: string) => `Labelled ${label}; the model says ${likeliest} (${share}).`,
   keep: 'Keep the label',
   made: 'Made by the model: not a real picture',
-  madeAs: (name: string, share: string) => `Meant as ${name} (${share}). What do you see?`,
+  whatIsIt: 'What do you see?',
+  madeAs: (name: string, share: string) => `Meant as ${name} (${share})`,
   refuse: 'Refuse',
   cannotTell: 'Cannot tell',
 
@@ -163,7 +165,11 @@ const english = {
   export: 'Download the labels',
   import: 'Bring in labels',
   importHelp: 'CSV, JSON lines or Label Studio JSON',
-  imported: 'Brought in.',
+  imported: 'Brought in',
+  importedNew: 'Labels that are new here',
+  importedAlready: 'There already',
+  importedLeft: 'Left out',
+  withNewClasses: 'Again, making the classes that are missing',
   notYet: 'Nothing to show yet.',
 };
 
@@ -210,7 +216,8 @@ const russian: Texts = {
   step: (step, steps) => `шаг ${step} из ${steps}`,
 
   judging: 'Выбран случайно, чтобы оценить модель',
-  judgingHides: 'По этому объекту оценивают модель, поэтому её ответ виден только после вашего.',
+  judgingHides: 'По этому объекту оценивают модель, поэтому её мнение о нём скрыто.',
+  modelButton: 'Что считает модель',
   modelSays: (name, share) => `Модель считает: ${name} (${share})`,
   modelSilent: 'Об этом объекте модель пока ничего не сказала.',
   youSaid: (name) => `Ваш ответ: ${name}`,
@@ -225,7 +232,8 @@ const russian: Texts = {
   doubt: (label, likeliest, share) => `Метка: ${label}; модель считает: ${likeliest} (${share}).`,
   keep: 'Оставить метку',
   made: 'Создано моделью: это не настоящая картинка',
-  madeAs: (name, share) => `Задумано как ${name} (${share}). Что вы видите?`,
+  whatIsIt: 'Что вы видите?',
+  madeAs: (name, share) => `Задумано как ${name} (${share})`,
   refuse: 'Отклонить',
   cannotTell: 'Не понять',
 
@@ -320,7 +328,11 @@ const russian: Texts = {
   export: 'Скачать метки',
   import: 'Загрузить метки',
   importHelp: 'CSV, строки JSON или JSON из Label Studio',
-  imported: 'Загружено.',
+  imported: 'Загружено',
+  importedNew: 'Новые метки',
+  importedAlready: 'Уже были здесь',
+  importedLeft: 'Пропущено',
+  withNewClasses: 'Ещё раз, создав недостающие классы',
   notYet: 'Показывать пока нечего.',
 };
 
@@ -365,7 +377,8 @@ const japanese: Texts = {
   step: (step, steps) => `${j(steps)} ステップ中 ${j(step)}`,
 
   judging: 'モデルの評価用に無作為に選ばれました',
-  judgingHides: 'この項目はモデルの評価用なので、モデルの答えは回答後に表示されます。',
+  judgingHides: 'この項目はモデルの評価用なので、モデルの答えは表示しません。',
+  modelButton: 'モデルの答えを見る',
   modelSays: (name, share) => `モデルの答え:${name}(${share})`,
   modelSilent: 'この項目について、モデルはまだ何も答えていません。',
   youSaid: (name) => `あなたの答え:${name}`,
@@ -380,7 +393,8 @@ const japanese: Texts = {
   doubt: (label, likeliest, share) => `ラベルは ${label}、モデルの答えは ${likeliest}(${share})。`,
   keep: 'ラベルを保つ',
   made: 'モデルが作った画像です。本物ではありません',
-  madeAs: (name, share) => `${name}(${share})のつもりです。何に見えますか。`,
+  whatIsIt: '何に見えますか。',
+  madeAs: (name, share) => `${name}(${share})のつもりです`,
   refuse: '不採用',
   cannotTell: 'わからない',
 
@@ -475,7 +489,11 @@ const japanese: Texts = {
   export: 'ラベルをダウンロード',
   import: 'ラベルを取り込む',
   importHelp: 'CSV、JSON Lines、Label Studio の JSON',
-  imported: '取り込みました。',
+  imported: '取り込みました',
+  importedNew: '新しいラベル',
+  importedAlready: 'すでにあったもの',
+  importedLeft: '取り込まなかったもの',
+  withNewClasses: '足りないクラスを作ってもう一度',
   notYet: 'まだ表示するものがありません。',
 };
 

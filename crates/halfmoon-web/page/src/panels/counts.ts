@@ -15,7 +15,9 @@ export const counts: Panel = {
     if (classes.length === 0) return [el('p', { class: 'quiet' }, t.noClasses)];
     const most = { labelled: Math.max(1, ...classes.map((c) => c.labelled)), predicted: Math.max(1, ...classes.map((c) => c.predicted ?? 0)) };
     const isPredicted = classes.some((c) => c.predicted !== null && c.predicted > 0);
-    const rows = classes.map(({ name, labelled, predicted }, k) => el('tr', { hidden: !all && k >= FIRST },
+    // Of many classes the frequent ones come first.
+    const order = classes.map((c, k) => ({ ...c, k })).sort((a, b) => (classes.length <= FIRST ? 0 : b.labelled - a.labelled || (b.predicted ?? 0) - (a.predicted ?? 0)));
+    const rows = order.map(({ name, labelled, predicted, k }, place) => el('tr', { hidden: !all && place >= FIRST },
       el('th', { scope: 'row' }, el('span', { class: 'with-glyph' }, glyph(k), said(name))),
       bar(labelled, most.labelled, 'labelled'), isPredicted ? bar(predicted ?? 0, most.predicted, 'predicted') : null));
     const more = el('button', { type: 'button', class: 'link', hidden: all || classes.length <= FIRST, onclick: () => {

@@ -11,6 +11,6 @@ export const outliers: Panel = {
   open: false,
   draw: (context) => {
     const found = context.panels.outliers;
-    return found.length === 0 ? null : [itemList(found.slice(0, FIRST).map(({ item, p }) => ({ item, words: t.outlier(item, decimal(p, 3)) })), context)];
+    return found.length === 0 ? null : [itemList(found.slice(0, FIRST).map(({ item, p }) => ({ item, words: t.outlier(item, p === null ? '–' : decimal(p, 3)) })), context)];
   },
 };

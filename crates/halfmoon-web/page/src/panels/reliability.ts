@@ -10,7 +10,7 @@ export const reliability: Panel = {
   open: false,
   draw: ({ panels: { reliability: found } }) => {
     if (!found) return null;
-    const words = t.reliabilityOf(decimal(found.ece, 3), found.n);
+    const words = t.reliabilityOf(found.ece === null ? '–' : decimal(found.ece, 3), found.n);
     const most = Math.max(1, ...found.bins.map((bin) => bin.n));
     const axis = { from: 0, to: 1, ticks: [0, 0.25, 0.5, 0.75, 1], write: (value: number) => decimal(value, 2) };
     const bins = found.bins.filter((bin) => bin.n > 0);
