@@ -1,3 +1,5 @@
 //! The labelling page and the prediction service.
 //!
 //! A model is a [`Predictor`](halfmoon_pool::scores::Predictor) here and nothing more: how one is trained or opened, the caller says.
+
+pub mod page;

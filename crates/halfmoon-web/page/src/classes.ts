@@ -12,6 +12,7 @@ export class ClassButtons {
   private readonly grid = el('div', { class: 'class-grid' });
   private readonly none = el('p', { class: 'quiet', role: 'status' });
   private readonly search: HTMLInputElement;
+  private hasShares = false;
   private buttons: HTMLButtonElement[] = [];
   private names: string[] = [];
   private keys: (string | null)[] = [];
@@ -35,7 +36,7 @@ export class ClassButtons {
     this.buttons = names.map((name, k) => this.button(name, k));
     put(this.grid, ...this.buttons);
     this.search.hidden = names.length <= MANY;
-    this.element.dataset.many = names.length > MANY ? 'yes' : 'no';
+    document.documentElement.dataset.many = this.element.dataset.many = names.length > MANY ? 'yes' : 'no';
     // Short names in a row, long ones in columns.
     this.element.dataset.short = names.every((name) => name.length <= 3) ? 'yes' : 'no';
     this.filter();
@@ -57,9 +58,10 @@ export class ClassButtons {
     this.buttons.forEach((button, k) => {
       button.classList.toggle('stands', k === stands);
       if (k === stands) button.setAttribute('aria-current', 'true');
-      else button.removeAttribute('aria-current');
-      button.style.setProperty('--share', String(probs?.[k] ?? 0));
+      else if (button.hasAttribute('aria-current')) button.removeAttribute('aria-current');
+      if (probs || this.hasShares) button.style.setProperty('--share', String(probs?.[k] ?? 0));
     });
+    this.hasShares = probs !== null;
   }
 
   enable(on: boolean): void {

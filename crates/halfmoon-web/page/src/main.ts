@@ -93,6 +93,7 @@ class Page {
     const { session, project } = this;
     this.status.watch(session.outbox);
     project.watch((now) => {
+      document.documentElement.dataset.kind = now.kind;
       this.status.show(now);
       this.classes.show(now.classes);
       this.tabs.generated.hidden = now.kind !== 'pictures';
@@ -112,7 +113,7 @@ class Page {
     session.task.watch((task) => void this.show(task));
     session.empty.watch(() => { if (!session.task.value) this.nothing(); });
     session.queue.waiting.watch(() => { if (!session.task.value) this.nothing(); });
-    session.last.watch((given) => this.showLast(given));
+    session.last.watch(() => soon(() => this.showLast(session.last.value)));
     document.addEventListener('keydown', (event) => this.key(event));
     document.addEventListener('click', (event) => {
       if ((event.target as Element).closest('.class, .actions button')) latency.pressed(event);
@@ -187,7 +188,7 @@ class Page {
     await shown;
     if (this.session.task.value !== task) return;
     latency.shown();
-    this.spoken.textContent = t.nextIs(this.item.element.dataset.id ?? '');
+    soon(() => { this.spoken.textContent = t.nextIs(this.item.element.dataset.id ?? ''); });
   }
 
   private showActions(task: Task | null): void {
@@ -200,7 +201,8 @@ class Page {
     skip.hidden = kind === 'visit';
     skip.disabled = refuse.disabled = !task;
     newClass.hidden = kind === 'generated';
-    skip.lastElementChild!.textContent = kind === 'generated' ? t.cannotTell : t.skip;
+    const words = kind === 'generated' ? t.cannotTell : t.skip;
+    if (skip.lastElementChild!.textContent !== words) skip.lastElementChild!.textContent = words;
   }
 
   /** What stands, and what the model says where it may be seen. */
@@ -374,6 +376,11 @@ class Page {
     const shown = key === 'Enter' ? '↵' : key === 'Escape' ? 'Esc' : key.toUpperCase();
     return el('button', { type: 'button', class: 'action', 'data-do': command, 'aria-keyshortcuts': key, onclick: () => this.do(command) }, el('kbd', { 'aria-hidden': 'true' }, shown), el('span', {}, words));
   }
+}
+
+/** After the frame that shows the next item: nothing is to be in its way. */
+function soon(work: () => void): void {
+  requestAnimationFrame(() => setTimeout(work));
 }
 
 /** What the page held before it was loaded again; its loan runs out after three minutes. */

@@ -20,6 +20,8 @@ export class PictureView {
   private zoom = 1;
   private x = 0;
   private y = 0;
+  /** The frame's size, kept: asking the page for it would lay the page out once more at every key. */
+  private room = { width: 0, height: 0 };
   private readonly pointers = new Map<number, PointerEvent>();
 
   constructor() {
@@ -30,7 +32,11 @@ export class PictureView {
       this.contrastButton, this.invertButton);
     this.element = el('div', { class: 'picture' }, this.frame, tools);
     this.listen();
-    new ResizeObserver(() => this.place()).observe(this.frame);
+    new ResizeObserver(([entry]) => {
+      if (!entry) return;
+      this.room = { width: entry.contentRect.width, height: entry.contentRect.height };
+      this.place();
+    }).observe(this.frame);
   }
 
   show(image: HTMLImageElement, id: string): void {
@@ -76,14 +82,14 @@ export class PictureView {
   }
 
   private place(): void {
-    const { image, frame } = this;
-    if (!image || image.naturalWidth === 0) return;
+    const { image, frame, room } = this;
+    if (!image || image.naturalWidth === 0 || room.width === 0) return;
     const [width, height] = [image.naturalWidth, image.naturalHeight];
-    const fits = Math.min(frame.clientWidth / width, frame.clientHeight / height);
+    const fits = Math.min(room.width / width, room.height / height);
     const base = Math.min(fits, Math.max(GROWS, COMFORTABLE / Math.max(width, height)));
     const scale = base * this.zoom;
-    const reachX = Math.max(0, (width * scale - frame.clientWidth) / 2);
-    const reachY = Math.max(0, (height * scale - frame.clientHeight) / 2);
+    const reachX = Math.max(0, (width * scale - room.width) / 2);
+    const reachY = Math.max(0, (height * scale - room.height) / 2);
     this.x = Math.min(Math.max(this.x, -reachX), reachX);
     this.y = Math.min(Math.max(this.y, -reachY), reachY);
     image.style.width = `${width * base}px`;

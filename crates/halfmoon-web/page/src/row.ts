@@ -45,5 +45,5 @@ function cell(column: string, value: string | null, draw: () => void): HTMLEleme
     },
   }, isPinned ? '★' : '☆');
   const shown = value === null ? el('span', { class: 'quiet' }, t.missing) : said(value, 'span');
-  return el('div', { class: 'cell' }, el('dt', {}, said(column), pin), el('dd', { class: value !== null && value.length > 60 ? 'long' : '' }, shown));
+  return el('div', { class: value !== null && value.length > 60 ? 'cell wide' : 'cell' }, el('dt', {}, said(column), pin), el('dd', {}, shown));
 }

@@ -14,7 +14,9 @@ export class Status {
   readonly saved = el('span', { class: 'saved' });
   /** The bar across the page while the server does not answer. */
   readonly offline = el('div', { class: 'offline', role: 'status' });
-  private readonly bar = el('progress', { 'aria-label': t.training.training, max: 1, value: 0 });
+  /** Moved by a transform, which costs the page's own thread nothing while somebody labels. */
+  private readonly done = el('span', {});
+  private readonly bar = el('div', { class: 'bar-of-steps', role: 'progressbar', 'aria-label': t.training.training, 'aria-valuemin': 0, 'aria-valuemax': 100 }, this.done);
   private readonly words = el('span', {});
   private readonly round = el('span', { class: 'quiet' });
   private readonly spoken = el('span', { class: 'hidden', 'aria-live': 'polite' });
@@ -40,24 +42,29 @@ export class Status {
   show({ labelled, items, model, scan }: Project): void {
     const words = scanWords(scan);
     this.scan.hidden = words === null;
-    this.scan.textContent = words ?? '';
-    this.labelled.textContent = t.labelledOf(labelled, items);
+    set(this.scan, words ?? '');
+    set(this.labelled, t.labelledOf(labelled, items));
     const isTraining = model.state === 'training';
     this.training.dataset.state = model.state;
-    this.words.textContent = t.training[model.state];
+    set(this.words, t.training[model.state]);
     const about = [model.round === null ? null : t.round(model.round), model.labels === null || isTraining ? null : t.fromLabels(model.labels)];
-    this.round.textContent = [about.filter(Boolean).join(', '), model.message].filter(Boolean).join('. ');
+    set(this.round, [about.filter(Boolean).join(', '), model.message].filter(Boolean).join('. '));
     this.bar.hidden = !isTraining;
-    if (isTraining && model.steps) {
-      this.bar.value = (model.step ?? 0) / model.steps;
-      this.bar.title = t.step(model.step ?? 0, model.steps);
-    } else if (isTraining) {
-      this.bar.removeAttribute('value');
+    if (isTraining) {
+      const share = model.steps ? (model.step ?? 0) / model.steps : 0;
+      this.done.style.transform = `scaleX(${share})`;
+      this.bar.ariaValueNow = String(Math.round(100 * share));
+      this.bar.title = t.step(model.step ?? 0, model.steps ?? 0);
     }
     // Only a change of state is read out: steps would never let anybody rest.
     if (this.state && this.state !== model.state) this.spoken.textContent = `${t.training[model.state]} ${this.round.textContent}`;
     this.state = model.state;
   }
+}
+
+/** Writes where it changes something: a step of a training is told four times a second. */
+function set(element: HTMLElement, words: string): void {
+  if (element.textContent !== words) element.textContent = words;
 }
 
 /** What to say of the scan; null once it is done. */

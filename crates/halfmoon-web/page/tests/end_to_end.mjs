@@ -75,6 +75,8 @@ const isOther = (page, item) => page.waitForFunction((before) => {
 
 /** Gives the item on the page its class. A wrong one is undone first, now and then. */
 async function label({ name, page }, { wrongFirst = false, wanted = null } = {}) {
+  // A tab in the background paints once a second.
+  await page.bringToFront();
   const { item, id } = await current(page);
   const right = await classOf(page, wanted ?? truth(id));
   const press = async (key) => {
