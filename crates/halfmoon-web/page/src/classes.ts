@@ -37,8 +37,9 @@ export class ClassButtons {
     put(this.grid, ...this.buttons);
     this.search.hidden = names.length <= MANY;
     document.documentElement.dataset.many = this.element.dataset.many = names.length > MANY ? 'yes' : 'no';
-    // Short names in a row, long ones in columns.
-    this.element.dataset.short = names.every((name) => name.length <= 3) ? 'yes' : 'no';
+    // Short names stand close together, a few long ones among them take two places.
+    const long = names.filter(isLong).length;
+    this.element.dataset.short = long === 0 ? 'yes' : long <= names.length / 5 ? 'most' : 'no';
     this.filter();
   }
 
@@ -65,12 +66,13 @@ export class ClassButtons {
   }
 
   enable(on: boolean): void {
+    if (this.buttons[0]?.disabled === !on) return;
     for (const button of this.buttons) button.disabled = !on;
   }
 
   private button(name: string, k: number): HTMLButtonElement {
     const key = this.keys[k] ?? null;
-    return el('button', { type: 'button', class: 'class', 'data-class': k, 'data-key': key, 'aria-keyshortcuts': key, title: name, onclick: () => this.choose(k) },
+    return el('button', { type: 'button', class: isLong(name) ? 'class long' : 'class', 'data-class': k, 'data-key': key, 'aria-keyshortcuts': key, title: name, onclick: () => this.choose(k) },
       key === null ? null : el('kbd', { 'aria-hidden': 'true' }, key.toUpperCase()), glyph(k), said(name, 'span', { class: 'class-name' }));
   }
 
@@ -89,6 +91,7 @@ export class ClassButtons {
       button.hidden = !matches.includes(k);
       button.classList.toggle('first', typed !== '' && matches[0] === k);
     });
+    if (typed) this.grid.scrollTop = 0;
     this.none.hidden = matches.length > 0;
     this.none.textContent = typed ? t.noClass(typed) : t.noClasses;
   }
@@ -110,4 +113,8 @@ export class ClassButtons {
     this.filter();
     this.search.blur();
   }
+}
+
+function isLong(name: string): boolean {
+  return name.length > 3;
 }

@@ -19,6 +19,16 @@ export function said(text: string, tag: 'bdi' | 'span' = 'bdi', attributes: Attr
   return el(tag, { dir: 'auto', ...attributes }, text);
 }
 
+/** An item's id. A path runs from left to right, whatever each part is written in. */
+export function fileName(id: string): HTMLElement {
+  return el('span', { class: 'file-name quiet', title: id }, el('bdi', { dir: 'ltr' }, ...id.split('/').flatMap((part, k) => [k ? '/' : null, said(part)])));
+}
+
+/** With a capital letter. */
+export function sentence(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 export function put(parent: Element, ...children: Child[]): void {
   parent.replaceChildren(...children.filter(isNode).map(asNode));
 }

@@ -1,6 +1,6 @@
 /** The item, large: a picture or a row, with what the page says about it. */
 import type { Picture, Row } from './api.ts';
-import { el, put, said } from './dom.ts';
+import { el, fileName, put, said, sentence } from './dom.ts';
 import { PictureView } from './picture.ts';
 import { rowCard } from './row.ts';
 import { type QuestionTask, Session, type Task } from './session.ts';
@@ -17,8 +17,8 @@ export class ItemView {
     this.element = el('section', { class: 'item', id: 'item', tabindex: -1, 'aria-label': t.question }, this.head, this.body);
   }
 
-  /** Shows a task; resolves when its picture is there. */
-  async show(task: Task, classes: string[]): Promise<void> {
+  /** Shows a task. Resolves when its picture is there, to whether it can be seen. */
+  async show(task: Task, classes: string[]): Promise<boolean> {
     const id = task.kind === 'generated' ? `#${task.made.number}` : task.on.question.id;
     this.element.dataset.kind = task.kind;
     this.element.dataset.id = id;
@@ -29,12 +29,13 @@ export class ItemView {
     const picture = task.kind === 'generated' ? task.picture : task.on.picture;
     if (content.kind === 'row' || !picture) {
       put(this.body, content.kind === 'row' ? rowCard(content) : null);
-      return;
+      return true;
     }
     if (this.body.firstChild !== this.picture.element) put(this.body, this.picture.element);
     this.picture.show(picture, id);
     await (task.kind === 'generated' ? task.decoded : task.on.decoded);
     this.picture.loaded(picture);
+    return picture.naturalWidth > 0;
   }
 
   /** Shows why there is nothing. */
@@ -75,10 +76,3 @@ function others(task: QuestionTask, name: (k: number) => string): HTMLElement[] 
   return given.map((label) => el('span', { class: 'quiet', dir: 'auto' }, said(label.annotator), ': ', said(name(label.class ?? 0))));
 }
 
-function fileName(id: string): HTMLElement {
-  return said(id, 'bdi', { class: 'file-name quiet', title: id });
-}
-
-function sentence(words: string): string {
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}

@@ -16,6 +16,9 @@ let source: EventSource | null = null;
 let tries = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
+/** Tries now. */
+export let retry: () => void = () => undefined;
+
 export function listen(heard: Heard): void {
   const open = (): void => {
     clearTimeout(timer);
@@ -51,9 +54,5 @@ export function listen(heard: Heard): void {
     }
   });
   window.addEventListener('online', open);
-}
-
-/** Tries now. */
-export function retry(): void {
-  window.dispatchEvent(new Event('online'));
+  retry = open;
 }

@@ -3,7 +3,7 @@ import { api, Problem, type Project, type Question } from './api.ts';
 import { Cell } from './cell.ts';
 import { ClassButtons } from './classes.ts';
 import { askClass, askName, showHelp, showImported, showSettings } from './dialogs.ts';
-import { el, put, said } from './dom.ts';
+import { el, fileName, put, said } from './dom.ts';
 import { icon } from './icons.ts';
 import { ItemView } from './item.ts';
 import { COMMANDS, type Command, isTyping, keyOf } from './keys.ts';
@@ -45,7 +45,7 @@ class Page {
   private readonly project: Cell<Project>;
   private readonly session: Session;
   private readonly item = new ItemView();
-  private readonly classes = new ClassButtons((k) => this.session.label(k));
+  private readonly classes = new ClassButtons((k) => { if (this.isSeen) this.session.label(k); });
   private readonly panels = new PanelList();
   private readonly status = new Status();
   private readonly model = el('p', { class: 'model', 'aria-live': 'polite' });
@@ -55,6 +55,8 @@ class Page {
   private readonly tabs: Record<View, HTMLButtonElement>;
   private readonly actions: Record<'undo' | 'back' | 'skip' | 'keep' | 'goOn' | 'refuse' | 'newClass' | 'said', HTMLButtonElement>;
   private readonly panelsButton: HTMLButtonElement;
+  /** Nobody labels what is not on the screen yet. */
+  private isSeen = false;
   /** Whether `m` asked for the model's answer to this item. */
   private asksModel = false;
   private panelsAt = 0;
@@ -177,18 +179,26 @@ class Page {
 
   private async show(task: Task | null): Promise<void> {
     this.asksModel = false;
-    this.classes.enable(task !== null);
     this.showActions(task);
+    this.showModel();
+    this.see(false);
     if (!task) {
-      latency.forget();
+      this.classes.enable(false);
       return this.nothing();
     }
-    this.showModel();
-    const shown = this.item.show(task, this.project.value.classes);
-    await shown;
+    const picture = task.kind === 'generated' ? task.picture : task.on.picture;
+    this.classes.enable(!picture || (picture.complete && picture.naturalWidth > 0));
+    const isSeen = await this.item.show(task, this.project.value.classes);
     if (this.session.task.value !== task) return;
+    this.see(isSeen);
+    this.classes.enable(isSeen);
     latency.shown();
     soon(() => { this.spoken.textContent = t.nextIs(this.item.element.dataset.id ?? ''); });
+  }
+
+  private see(isSeen: boolean): void {
+    this.isSeen = isSeen;
+    this.item.element.dataset.seen = isSeen ? 'yes' : 'no';
   }
 
   private showActions(task: Task | null): void {
@@ -245,7 +255,7 @@ class Page {
     const picture = content.kind === 'picture' ? el('img', { src: content.url, alt: '', class: 'pixelated' }) : null;
     const mine = typeof given.class !== 'number' ? t.youSkipped : t.youSaid(name(given.class));
     const isOther = model !== null && typeof given.class === 'number' && model.class !== given.class;
-    put(this.last, el('span', { class: 'hidden' }, `${t.lastAnswer}: `), picture, said(id, 'bdi', { class: 'quiet file-name' }), el('span', { dir: 'auto' }, mine),
+    put(this.last, el('span', { class: 'hidden' }, `${t.lastAnswer}: `), picture, fileName(id), el('span', { dir: 'auto' }, mine),
       model ? el('span', { class: isOther ? 'other' : 'quiet', dir: 'auto' }, t.modelSays(name(model.class), percent(model.confidence))) : null);
   }
 
@@ -258,8 +268,9 @@ class Page {
     const isSpecial = key === 'Enter' || key === 'Escape';
     if (!settings.shortcuts && !isSpecial) return;
     const chosen = this.classes.at(key);
-    if (chosen !== null && this.session.task.value) {
+    if (chosen !== null) {
       event.preventDefault();
+      if (!this.isSeen) return;
       latency.pressed(event);
       this.session.label(chosen);
       return;

@@ -19,18 +19,18 @@ export type Refused = (letter: Letter, problem: Problem) => void;
 /** What sends a letter; tests put their own in. */
 export type Post = (letter: Letter) => Promise<unknown>;
 
-/** Letters of another window are left to it for this long. */
+/** Milliseconds for which the letters of another window are left to it. */
 const STRANGE = 15_000;
 const LONGEST_PAUSE = 15_000;
 
 export class Outbox {
   /** How many wait. */
   readonly waiting = new Cell(0);
-  /** When the next try is, as Date.now() has it; null while answers arrive. */
-  readonly retryAt = new Cell<number | null>(null);
 
   private readonly prefix: string;
   private readonly mine = new Set<string>();
+  /** There when the page was loaded: mostly this window's own, from before a reload. They go before whatever is clicked next. */
+  private readonly inherited: Set<string>;
   private sending = false;
   private tries = 0;
   private latest = 0;
@@ -47,6 +47,7 @@ export class Outbox {
     this.refused = refused;
     this.post = post;
     this.adopted = adopted;
+    this.inherited = new Set(this.letters().map((letter) => letter.body.key));
     this.count();
   }
 
@@ -78,7 +79,6 @@ export class Outbox {
     try {
       for (let letter = this.first(now()); letter; letter = this.first(now())) await this.deliver(letter);
       this.tries = 0;
-      if (this.retryAt.value !== null) this.retryAt.value = null;
       // What is left is another window's: looked at again when it has had its time.
       if (this.waiting.value > 0) this.timer = setTimeout(() => void this.flush(), STRANGE);
     } catch (error) {
@@ -115,12 +115,11 @@ export class Outbox {
   private pause(): void {
     const wait = Math.min(1000 * 2 ** this.tries, LONGEST_PAUSE);
     this.tries += 1;
-    this.retryAt.value = Date.now() + wait;
     this.timer = setTimeout(() => void this.flush(), wait);
   }
 
   private first(now: number): Letter | undefined {
-    return this.letters().find((letter) => this.mine.has(letter.body.key) || now - letter.at > STRANGE);
+    return this.letters().find(({ at, body: { key } }) => this.mine.has(key) || this.inherited.has(key) || now - at > STRANGE);
   }
 
   private letters(): Letter[] {

@@ -6,6 +6,8 @@ import { t } from './texts.ts';
 
 /** A picture grows by itself to three times its size, and a small one to this many CSS pixels: a digit of 28 reads best like that. */
 const COMFORTABLE = 460;
+/** On a large screen to this share of the room. */
+const ROOMY = 0.75;
 const GROWS = 3;
 const LARGEST_ZOOM = 40;
 
@@ -44,15 +46,16 @@ export class PictureView {
     image.alt = t.picture(id);
     image.draggable = false;
     [this.zoom, this.x, this.y] = [1, 0, 0];
-    put(this.frame, image);
+    const isHere = image.complete && image.naturalWidth > 0;
+    put(this.frame, isHere ? image : el('p', { class: 'nothing' }, t.loading));
     this.place();
     this.filter();
   }
 
   /** The picture has come, or can't. */
   loaded(image: HTMLImageElement): void {
-    if (image !== this.image) return;
-    if (image.naturalWidth === 0) put(this.frame, el('p', { class: 'nothing' }, t.unreadable));
+    if (image !== this.image || image.parentElement === this.frame) return;
+    put(this.frame, image.naturalWidth > 0 ? image : el('p', { class: 'nothing' }, t.unreadable));
     this.place();
     this.filter();
   }
@@ -86,7 +89,7 @@ export class PictureView {
     if (!image || image.naturalWidth === 0 || room.width === 0) return;
     const [width, height] = [image.naturalWidth, image.naturalHeight];
     const fits = Math.min(room.width / width, room.height / height);
-    const base = Math.min(fits, Math.max(GROWS, COMFORTABLE / Math.max(width, height)));
+    const base = Math.min(fits, Math.max(GROWS, Math.max(COMFORTABLE, ROOMY * Math.min(room.width, room.height)) / Math.max(width, height)));
     const scale = base * this.zoom;
     const reachX = Math.max(0, (width * scale - room.width) / 2);
     const reachY = Math.max(0, (height * scale - room.height) / 2);

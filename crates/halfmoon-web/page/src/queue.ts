@@ -18,7 +18,7 @@ const LEASE = 180_000;
 export function ready(question: Question): Ready {
   if (question.content.kind === 'row') return { question, picture: null, decoded: Promise.resolve() };
   const picture = loaded(question.content.url);
-  return { question, picture, decoded: picture.decode().catch(() => undefined) };
+  return { question, picture, decoded: arrival(picture) };
 }
 
 /** A picture that begins to load. */
@@ -27,6 +27,22 @@ export function loaded(url: string): HTMLImageElement {
   picture.decoding = 'sync';
   picture.src = url;
   return picture;
+}
+
+/** Resolves when the picture can be shown, or never will be: a server that is busy or away is asked again. */
+export async function arrival(picture: HTMLImageElement): Promise<void> {
+  const { src } = picture;
+  for (let tries = 0; ; tries++) {
+    try {
+      return await picture.decode();
+    } catch {
+      const status = await fetch(src).then((answer) => answer.status, () => 0);
+      const isFinal = status >= 400 && status < 500 && status !== 429;
+      if (isFinal || (status === 200 && tries > 0)) return;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(300 * 2 ** tries, 5000)));
+      picture.src = src;
+    }
+  }
 }
 
 export class Queue {

@@ -2,7 +2,7 @@
 import { api, type Doubtful, type Generated, Problem, type Question, type Shown, type Undone } from './api.ts';
 import { Cell } from './cell.ts';
 import { type Letter, newKey, Outbox } from './outbox.ts';
-import { loaded, Queue, ready, type Ready } from './queue.ts';
+import { arrival, loaded, Queue, ready, type Ready } from './queue.ts';
 import { settings } from './settings.ts';
 
 /** The view: questions of the queue, labels to look at again, pictures that the model made. */
@@ -271,7 +271,7 @@ export class Session {
         return;
       }
       const picture = loaded(made.url);
-      this.show({ kind: 'generated', made, picture, decoded: picture.decode().catch(() => undefined) });
+      this.show({ kind: 'generated', made, picture, decoded: arrival(picture) });
     } catch (problem) {
       this.report(problem);
     }

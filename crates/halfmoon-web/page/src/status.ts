@@ -1,6 +1,6 @@
 /** The head of the page: what is labelled, how training goes, what waits to be saved, whether the server answers. */
 import type { Project, Scan } from './api.ts';
-import { el, put } from './dom.ts';
+import { el, put, sentence } from './dom.ts';
 import { online, retry } from './link.ts';
 import type { Outbox } from './outbox.ts';
 import { isKept } from './storage.ts';
@@ -25,7 +25,7 @@ export class Status {
   constructor() {
     put(this.training, el('span', { class: 'training-words' }, this.words, ' ', this.round), this.bar, this.spoken);
     const words = el('span', {}, t.offline);
-    put(this.offline, words, ' ', el('button', { type: 'button', class: 'plain', onclick: retry }, t.tryNow));
+    put(this.offline, words, ' ', el('button', { type: 'button', class: 'plain', onclick: () => retry() }, t.tryNow));
     online.watch((is) => {
       this.offline.hidden = is;
     });
@@ -43,12 +43,15 @@ export class Status {
     const words = scanWords(scan);
     this.scan.hidden = words === null;
     set(this.scan, words ?? '');
+    this.labelled.hidden = items === 0;
     set(this.labelled, t.labelledOf(labelled, items));
     const isTraining = model.state === 'training';
     this.training.dataset.state = model.state;
-    set(this.words, t.training[model.state]);
+    const isYoung = model.state === 'none' || model.state === 'waiting';
+    // What it waits for, in the server's words, says more.
+    set(this.words, isYoung && model.message ? sentence(model.message) : t.training[model.state]);
     const about = [model.round === null ? null : t.round(model.round), model.labels === null || isTraining ? null : t.fromLabels(model.labels)];
-    set(this.round, [about.filter(Boolean).join(', '), model.message].filter(Boolean).join('. '));
+    set(this.round, [about.filter(Boolean).join(', '), isYoung ? '' : model.message].filter(Boolean).join('. '));
     this.bar.hidden = !isTraining;
     if (isTraining) {
       const share = model.steps ? (model.step ?? 0) / model.steps : 0;

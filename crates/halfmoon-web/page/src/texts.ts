@@ -40,6 +40,7 @@ const english = {
   starting: 'One moment: the first question is on its way.',
   noReview: 'No label looks doubtful. There is more to see here after more labels and a training round.',
   noGenerated: 'This model makes no pictures.',
+  loading: 'The picture is on its way.',
   unreadable: 'This picture cannot be shown.',
 
   training: {
@@ -208,6 +209,7 @@ const russian: Texts = {
   starting: 'Минуту: первый вопрос уже в пути.',
   noReview: 'Сомнительных меток нет. После новых меток и обучения здесь может появиться больше.',
   noGenerated: 'Эта модель не создаёт картинок.',
+  loading: 'Картинка уже в пути.',
   unreadable: 'Эту картинку показать нельзя.',
 
   training: { none: 'Модели нет', waiting: 'Модель ждёт меток', training: 'Обучение', ready: 'Модель готова' },
@@ -369,6 +371,7 @@ const japanese: Texts = {
   starting: 'お待ちください。最初の問題を用意しています。',
   noReview: '疑わしいラベルはありません。ラベルと学習が増えると、ここに現れることがあります。',
   noGenerated: 'このモデルは画像を作りません。',
+  loading: '画像を読み込んでいます。',
   unreadable: 'この画像は表示できません。',
 
   training: { none: 'モデルなし', waiting: 'モデルはラベルを待っています', training: '学習中', ready: 'モデル準備完了' },

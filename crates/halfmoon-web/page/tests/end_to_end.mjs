@@ -53,7 +53,7 @@ async function person(name, settings = {}) {
 async function begin({ name, page }) {
   await page.fill('#your-name', name);
   await page.keyboard.press('Enter');
-  await page.waitForSelector('#item[data-item]', { timeout: 60_000 });
+  await page.waitForSelector('#item[data-item][data-seen="yes"]', { timeout: 60_000 });
 }
 
 const current = (page) => page.evaluate(() => ({ item: document.querySelector('#item').dataset.item, id: document.querySelector('#item').dataset.id }));
@@ -70,7 +70,7 @@ async function classOf(page, wanted) {
 
 const isOther = (page, item) => page.waitForFunction((before) => {
   const now = document.querySelector('#item').dataset.item;
-  return now !== undefined && now !== before;
+  return now !== undefined && now !== before && document.querySelector('#item').dataset.seen === 'yes';
 }, item, { timeout: 20_000 });
 
 /** Gives the item on the page its class. A wrong one is undone first, now and then. */
@@ -92,7 +92,7 @@ async function label({ name, page }, { wrongFirst = false, wanted = null } = {})
     const wrong = await page.evaluate((key) => [...document.querySelectorAll('.class')].map((button) => button.dataset.key).find((other) => other && other !== key), right.key);
     await press(wrong);
     await page.keyboard.press('u');
-    await page.waitForFunction((wantedItem) => document.querySelector('#item').dataset.item === wantedItem, item, { timeout: 5000 });
+    await page.waitForFunction((wantedItem) => document.querySelector(`#item[data-item="${wantedItem}"][data-seen="yes"]`), item, { timeout: 5000 });
   }
   await press(right.key);
   answers += 1;
@@ -167,10 +167,10 @@ for (let n = 1; answers < total; n++) {
     fact('a class can be made', known);
     const present = await current(page);
     await page.keyboard.press('b');
-    await page.waitForFunction((item) => document.querySelector('#item').dataset.item === item, before.item);
+    await page.waitForFunction((item) => document.querySelector(`#item[data-item="${item}"][data-seen="yes"]`), before.item);
     const right = await classOf(page, truth(before.id));
     await page.keyboard.press(right.key);
-    await page.waitForFunction((item) => document.querySelector('#item').dataset.item === item, present.item);
+    await page.waitForFunction((item) => document.querySelector(`#item[data-item="${item}"][data-seen="yes"]`), present.item);
     given.set(`Ann\n${before.id}`, right.name);
     answers += 1;
     fact('back shows the previous item, and its correction returns to the present one', true);
@@ -183,11 +183,11 @@ for (let n = 1; answers < total; n++) {
     const [next] = await Promise.all([current(page), page.reload()]);
     given.set(`Ann\n${before.id}`, right.name);
     answers += 1;
-    await page.waitForSelector('#item[data-item]');
+    await page.waitForSelector('#item[data-item][data-seen="yes"]');
     const after = await current(page);
     fact('a reload shows the same question', next.item === after.item || next.item === before.item, `${next.item} ${after.item}`);
     await page.keyboard.press('u');
-    await page.waitForFunction((item) => document.querySelector('#item').dataset.item === item, before.item, { timeout: 5000 });
+    await page.waitForFunction((item) => document.querySelector(`#item[data-item="${item}"][data-seen="yes"]`), before.item, { timeout: 5000 });
     fact('undo reaches beyond a reload', true);
     given.delete(`Ann\n${before.id}`);
     answers -= 1;
@@ -195,7 +195,7 @@ for (let n = 1; answers < total; n++) {
   if (n === 20) {
     const second = { name: 'Ann', context: ann.context, page: watch(await ann.context.newPage()) };
     await second.page.goto(address);
-    await second.page.waitForSelector('#item[data-item]');
+    await second.page.waitForSelector('#item[data-item][data-seen="yes"]');
     windows = new Set();
     let twice = 0;
     for (let k = 0; k < 5; k++) {

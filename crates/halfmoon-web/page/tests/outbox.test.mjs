@@ -65,7 +65,6 @@ test('without a server it waits, and the same key is sent again', async () => {
   box.add(letter(1));
   await settle();
   assert.equal(box.waiting.value, 1);
-  assert.ok(box.retryAt.value > Date.now());
   await box.flush();
   assert.deepEqual(log.delivered, [1]);
   assert.equal(keys[0], keys[1]);
@@ -89,6 +88,15 @@ test('a busy server and a missing token are waited for, a wrong class is told an
   assert.deepEqual([box.waiting.value, log.refused, log.delivered], [0, [[1, 422]], [2]]);
 });
 
+test('an undo after a reload follows the answer that the reload interrupted', async () => {
+  const before = outbox(() => new Promise(() => undefined));
+  before.box.add(letter(7));
+  const { box, log } = outbox(() => ({}));
+  box.add({ at: Date.now(), id: '', kind: 'undo', body: { annotator: 'Ann', key: newKey(), item: 'undo' } });
+  await settle();
+  assert.deepEqual(log.sent, [7, 'undo']);
+});
+
 test('what an earlier page left is sent by the next one', async () => {
   const left = outbox(() => { throw new Problem(0, 'no answer'); });
   left.box.add(letter(7, Date.now() - 60_000));
@@ -102,8 +110,9 @@ test('what an earlier page left is sent by the next one', async () => {
 
 test('what another window sends at this moment is left to it', async () => {
   const other = outbox(() => new Promise(() => undefined));
-  other.box.add(letter(7));
   const { box, log } = outbox(() => ({}));
+  other.box.add(letter(7));
+  box.count();
   await box.flush();
   assert.deepEqual(log.sent, []);
   assert.equal(box.waiting.value, 1);
