@@ -6,3 +6,4 @@ pub mod guard;
 pub mod label;
 mod problem;
 pub mod serve;
+pub mod page;
