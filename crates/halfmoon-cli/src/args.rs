@@ -2,6 +2,7 @@
 
 mod active;
 mod project;
+mod web;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use halfmoon_query::stream::MANAGERS;
 
 pub(crate) use active::Simulate;
 pub(crate) use project::{Export, Import, Init, Status};
+pub(crate) use web::{Label, Listening, Serve};
 
 /// Train a classifier from a few labelled examples and a pile of unlabelled ones.
 ///
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     Reconstruct(FromItems),
     /// Begin a project: items of DATA that people are to label, kept with all that is said of them in one file
     Init(Box<Init>),
+    /// Label DATA in a browser, key by key, while a model learns and chooses what to ask next
+    Label(Box<Label>),
     /// Tell what a project holds: labels by class and annotator, agreement, copies, rounds
     Status(Status),
     /// Take labels into a project from tables, JSON lines or Label Studio
@@ -90,6 +94,8 @@ pub(crate) enum Command {
     /// A line that cannot be read is skipped, and `problem` says why. The item that came last is not counted twice if it comes
     /// again under the same id.
     Stream(Stream),
+    /// Answer requests over HTTP: rows, tables and pictures; stock clients of the Open Inference Protocol
+    Serve(Serve),
     /// Download a public data set, checked; without SET, list them
     Get(Get),
     /// List the models

@@ -12,6 +12,7 @@ mod export;
 mod get;
 mod import;
 mod init;
+mod label;
 mod lists;
 mod making;
 mod manifold;
@@ -22,6 +23,7 @@ mod report;
 mod review;
 mod robust;
 mod sample;
+mod serve;
 mod simulate;
 mod status;
 mod stream;
@@ -56,6 +58,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Manifold(args) => manifold::run(&args),
         Command::Reconstruct(args) => reconstruct::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Label(args) => label::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
@@ -63,6 +66,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Synthesise(args) => synthesise::run(&args),
         Command::Stream(args) => stream::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Models => lists::models(),
         Command::Formats => lists::formats(),

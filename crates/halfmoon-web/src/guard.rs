@@ -63,6 +63,25 @@ impl Bind {
     }
 }
 
+/// Ends when the program is asked to stop: by Ctrl-C, or by a system that ends it in an orderly way (SIGTERM). For [`Bound::serve`].
+pub async fn interrupted() {
+    let asked = async {
+        // Without a handler there is nobody to hear of it, and the system ends the program itself.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    if let Ok(mut ended) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            () = asked => {}
+            _ = ended.recv() => {}
+        }
+        return;
+    }
+    asked.await;
+}
+
 /// Listens; nobody is answered yet. An error when others than this machine's own users could come and there is no token
 /// of at least 16 characters.
 pub fn bind(bind: &Bind) -> Result<Bound> {

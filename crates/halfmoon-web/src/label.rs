@@ -100,8 +100,11 @@ pub struct Settings {
 pub trait Trainer: Send + 'static {
     /// Trains on a lesson. `watch` is told how far it is and says whether to go on; it is to be asked several times a second, or stopping
     /// takes longer. `None`: it was stopped.
-    fn train(&mut self, lesson: &Lesson, watch: &mut dyn FnMut(u64, u64) -> bool)
-    -> Result<Option<Box<dyn Predictor>>>;
+    fn train(
+        &mut self,
+        lesson: &Lesson,
+        watch: &mut (dyn FnMut(u64, u64) -> bool + Send),
+    ) -> Result<Option<Box<dyn Predictor>>>;
 }
 
 /// What there is to learn.

@@ -4,6 +4,6 @@
 
 pub mod guard;
 pub mod label;
+pub mod page;
 mod problem;
 pub mod serve;
-pub mod page;

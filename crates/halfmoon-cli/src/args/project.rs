@@ -9,7 +9,7 @@ use halfmoon_journal::exchange::FORMATS;
 use super::Reading;
 
 /// The name that a project has where none is given.
-const PROJECT: &str = "project.db";
+pub(crate) const PROJECT: &str = "project.db";
 
 /// `halfmoon init`.
 #[derive(ClapArgs)]

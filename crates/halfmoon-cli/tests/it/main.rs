@@ -23,3 +23,4 @@ mod synthesise;
 mod tables;
 mod train;
 mod trust;
+mod web;

@@ -46,7 +46,7 @@ impl Trainer for MadeUp {
     fn train(
         &mut self,
         lesson: &Lesson,
-        watch: &mut dyn FnMut(u64, u64) -> bool,
+        watch: &mut (dyn FnMut(u64, u64) -> bool + Send),
     ) -> Result<Option<Box<dyn Predictor>>> {
         self.lessons.lock().expect("no panic").push(lesson.items.labels.clone());
         assert!(self.fails != Some(lesson.model), "this panic belongs to the test");

@@ -1,0 +1,196 @@
+//! `halfmoon label`: the labelling page, and a model that learns from each few labels.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use halfmoon::Checkpoint;
+use halfmoon::config::{Config, set};
+use halfmoon::fit::{Entry, Task};
+use halfmoon::loss::Loss;
+use halfmoon::models::MODELS;
+use halfmoon::ops::in_pool_of;
+use halfmoon::run;
+use halfmoon::train::{Then, Watch};
+use halfmoon_journal::Journal;
+use halfmoon_pool::scores::Predictor;
+use halfmoon_pool::{Error, Result};
+use halfmoon_web::guard::{self, interrupted};
+use halfmoon_web::label::{self, Lesson, Settings, Trainer};
+use toml::Table;
+
+use crate::Failure;
+use crate::args::Label;
+
+/// Steps of a training between labels, where nothing else was said: people wait for nothing, but the queue does.
+const STEPS: i64 = 600;
+
+/// What a labelled picture takes on the way here: a label, not a file. Imports are larger.
+const MAX_BODY: usize = 64 << 20;
+
+pub(crate) fn run(args: &Label) -> std::result::Result<(), Failure> {
+    let Found { project, data, reading } = find(args)?;
+    let config = config(args, &data, reading)?;
+    let teacher = Teacher { config: config.clone(), seed: args.seed, before: HashMap::new() };
+    let models = MODELS.iter().map(|entry| (entry.name.to_owned(), entry.about.to_owned())).collect();
+    let settings = Settings {
+        project,
+        data,
+        options: config.options(),
+        classes: args.reading.classes.clone().unwrap_or_default(),
+        rule: args.rule.clone(),
+        model: config.run.models[0].clone(),
+        models,
+        judge: args.judge,
+        twice: args.twice,
+        first: args.first.get(),
+        every: args.every.get(),
+        candidates: args.candidates.get(),
+        seed: args.seed,
+    };
+    let bound = guard::bind(&super::serve::door(&args.listening, args.port, MAX_BODY)?)?;
+    let (router, running) = label::open(settings, teacher)?;
+    let router = router.fallback(halfmoon_web::page::page);
+    println!("label at {}  (Ctrl-C ends it; nothing is lost)", bound.url());
+    if !args.no_browser {
+        browse(&bound.url());
+    }
+    let end = bound.serve(router, interrupted());
+    running.stop();
+    Ok(end?)
+}
+
+/// Where the project and its data are, and how the data are read.
+struct Found {
+    project: PathBuf,
+    data: PathBuf,
+    /// The section `[data]`.
+    reading: Table,
+}
+
+/// A project knows its data; data are given a project.
+fn find(args: &Label) -> Result<Found> {
+    let typed = super::reading(&args.reading)?;
+    let of_project = |project: &Path| -> Result<Found> {
+        let about = Journal::open(project)?.project()?;
+        let mut reading = super::kept_reading(&about)?;
+        let data = about.data.ok_or_else(|| {
+            let hint = "begin one with: halfmoon label DATA --project FILE";
+            Error::data(project, "does not say where its data are", hint)
+        })?;
+        halfmoon::config::merge(&mut reading, typed.clone());
+        Ok(Found { project: project.to_owned(), data: data.into(), reading })
+    };
+    if Journal::is_at(&args.data) {
+        return of_project(&args.data);
+    }
+    if args.project.exists() {
+        let found = of_project(&args.project)?;
+        if found.data != args.data && !super::same_file(&found.data, &args.data) {
+            let problem = format!("{} is a project of other data: {}", args.project.display(), found.data.display());
+            return Err(Error::usage(problem, "name another file with --project, or that data"));
+        }
+        return Ok(found);
+    }
+    // Built-in data have a name and no place.
+    let data = args.data.canonicalize().unwrap_or_else(|_| args.data.clone());
+    Ok(Found { project: args.project.clone(), data, reading: typed })
+}
+
+fn config(args: &Label, data: &Path, mut reading: Table) -> Result<Config> {
+    super::put(&mut reading, "path", Some(super::text(data)?));
+    let mut table = Table::from_iter([("data".to_owned(), reading.into())]);
+    for entry in MODELS.iter().filter(|entry| (entry.defaults)().contains_key("train")) {
+        set(&mut table, &format!("{}.train.steps={STEPS}", entry.name))?;
+    }
+    for assignment in &args.set {
+        set(&mut table, assignment)?;
+    }
+    let name = args.model.as_deref().unwrap_or(MODELS[0].name);
+    set(&mut table, &format!("run.models=[{name:?}]"))?;
+    Config::resolve(table)
+}
+
+/// Trains a model each time that there are a few labels more.
+struct Teacher {
+    config: Config,
+    seed: u64,
+    /// Where the last training of each model ended, for as many classes.
+    before: HashMap<(&'static str, usize), Checkpoint>,
+}
+
+impl Trainer for Teacher {
+    fn train(
+        &mut self,
+        lesson: &Lesson,
+        watch: &mut (dyn FnMut(u64, u64) -> bool + Send),
+    ) -> Result<Option<Box<dyn Predictor>>> {
+        let entry = halfmoon::config::model(lesson.model)?;
+        // One core is left to those who wait for the next picture.
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1);
+        in_pool_of(threads, || self.teach(entry, lesson, watch))
+    }
+}
+
+impl Teacher {
+    fn teach(
+        &mut self,
+        entry: &'static Entry,
+        lesson: &Lesson,
+        watch: &mut (dyn FnMut(u64, u64) -> bool + Send),
+    ) -> Result<Option<Box<dyn Predictor>>> {
+        let settings = self.config.settings(entry);
+        let (layout, classes) = (lesson.encoding.layout(), lesson.items.schema.classes.len());
+        let checked = (entry.check)(settings)?;
+        (checked.fits)(&layout)?;
+        let device = run::device("cpu")?;
+        let task = Task {
+            dataset: lesson.items,
+            encoding: lesson.encoding,
+            seed: self.seed.wrapping_add(u64::from(lesson.round)),
+            device: &device,
+        };
+        let before = self.before.remove(&(entry.name, classes)).map(Checkpoint::as_a_start);
+        let ended = (entry.fit)(settings, &task, before, &mut Seen { watch, steps: checked.steps })?;
+        if ended.stopped {
+            return Ok(None);
+        }
+        let kept = ended.checkpoint.at_its_best();
+        let predictor = (entry.load)(settings, &layout, classes, &kept, &device)?;
+        if entry.is_stepwise {
+            self.before.insert((entry.name, classes), kept);
+        }
+        Ok(Some(predictor))
+    }
+}
+
+/// Tells how far a training is.
+struct Seen<'a> {
+    watch: &'a mut (dyn FnMut(u64, u64) -> bool + Send),
+    steps: u64,
+}
+
+impl Watch for Seen<'_> {
+    fn step(&mut self, step: u64, _: &Loss) -> Result<Then> {
+        Ok(if (self.watch)(step, self.steps) { Then::Continue } else { Then::Stop })
+    }
+
+    fn checkpoint(&mut self, _: &Checkpoint) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Opens the page, where there is a desktop to do so.
+fn browse(url: &str) {
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else if cfg!(windows) {
+        "explorer"
+    } else {
+        "xdg-open"
+    };
+    let quiet = std::process::Stdio::null;
+    let started = std::process::Command::new(opener).arg(url).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
+    if started.is_err() {
+        eprintln!("note: no browser could be started; open the address above in one");
+    }
+}
