@@ -251,7 +251,7 @@ pub(super) async fn infer(State(service): Shared, Path(named): Path<Named>, requ
         let Inference { id, inputs, outputs } = from_json(&body)?;
         let outputs = wanted(&outputs, live)?;
         let rows = rows(inputs, &live.schema)?;
-        let chunks = memory::rows(rows.into_iter().map(|row| Ok(Value::Array(row))), &live.schema);
+        let chunks = memory::rows(rows.into_iter().map(|row| Ok(Value::Array(row))), &live.schema)?;
         Ok((chunks, (id, outputs)))
     };
     let (rows, (id, outputs), arriving) = service.read(&live, read).await?;

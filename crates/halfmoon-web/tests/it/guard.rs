@@ -343,3 +343,13 @@ fn a_stop_answers_what_was_asked_and_takes_no_more() {
     assert_eq!(answered.load(Ordering::Relaxed), 20);
     assert!(std::net::TcpStream::connect(server.address).is_err());
 }
+
+#[test]
+fn a_connection_that_asks_nothing_does_not_hold_up_a_stop() {
+    let mut server = Server::start(router());
+    let _idle = server.connect();
+    assert_eq!(server.get("/").status, 200);
+    let start = Instant::now();
+    server.join();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
