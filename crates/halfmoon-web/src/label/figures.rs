@@ -51,7 +51,8 @@ pub(super) struct Figures {
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Accuracy {
-    accuracy: f64,
+    #[serde(rename = "accuracy")]
+    value: f64,
     low: f64,
     high: f64,
     right: usize,
@@ -119,7 +120,7 @@ impl Judged {
         let right = rows.filter(|(probs, class)| predicted(*probs) == **class).count();
         let n = self.predictions.classes.len();
         let (low, high) = wilson(right as u64, n as u64)?;
-        Some(Accuracy { accuracy: right as f64 / n as f64, low, high, right, n })
+        Some(Accuracy { value: right as f64 / n as f64, low, high, right, n })
     }
 
     /// What the journal keeps of it with the model: the curve is made of that.
@@ -153,7 +154,7 @@ pub(super) fn of(
     data: &Data,
     predictor: &dyn Predictor,
     answers: &Answers,
-    judged: Judged,
+    judged: &Judged,
 ) -> Figures {
     let dataset = data.read();
     let sample = sample(shared, data, &dataset);
@@ -178,14 +179,14 @@ pub(super) fn of(
         (of_judged.scores, mahalanobis)
     };
     let items = |rows: &[usize]| items_of(shared, data, rows);
-    let outliers = outliers(&said, &scores_of_judged, &judged, mahalanobis, &items, &mut notes);
+    let outliers = outliers(&said, &scores_of_judged, judged, mahalanobis, &items, &mut notes);
     let map = map(&said, &inputs, &dataset, &items(&sample));
-    let doubtful = doubtful(shared, answers, &judged);
+    let doubtful = doubtful(shared, answers, judged);
     let now = judged.accuracy();
     // The model of this round is in the journal by now; the desk has the rounds before it.
     let mut curve = shared.desk().figures.curve.clone();
     if let Some(now) = &now {
-        let Accuracy { accuracy, low, high, n, .. } = *now;
+        let Accuracy { value: accuracy, low, high, n, .. } = *now;
         curve.push(Point { labels: learned.len(), accuracy, low, high, n });
     }
     if now.is_none() {
@@ -288,6 +289,7 @@ fn map(said: &Said, inputs: &Array2<f32>, dataset: &Dataset, items: &[i64]) -> O
     (!points.is_empty()).then_some(MapOfCodes { points, axes })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
 pub(super) fn likeliest(probs: ArrayView1<f32>) -> (Class, f32) {
     let class = predicted(probs);
     (class, probs.get(class.index()).copied().unwrap_or(0.0))

@@ -115,9 +115,10 @@ fn of_row(data: &Data, row: usize) -> Result<DynamicImage, Problem> {
 }
 
 fn png(picture: DynamicImage) -> Vec<u8> {
-    let picture = match picture.color().has_color() {
-        true => DynamicImage::ImageRgb8(picture.into_rgb8()),
-        false => DynamicImage::ImageLuma8(picture.into_luma8()),
+    let picture = if picture.color().has_color() {
+        DynamicImage::ImageRgb8(picture.into_rgb8())
+    } else {
+        DynamicImage::ImageLuma8(picture.into_luma8())
     };
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)

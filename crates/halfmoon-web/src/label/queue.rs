@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::items::{Known, Place};
 
 /// How long an item that was handed out is kept from the others.
-pub(super) const LEASE: Duration = Duration::from_secs(180);
+pub(super) const LEASE: Duration = Duration::from_mins(3);
 
 /// Of so many questions in a row, at most one is about an item that somebody labelled already.
 const SECOND_VOICES: usize = 4;
@@ -111,7 +111,7 @@ impl Queue {
         });
     }
 
-    fn others<'a>(&'a self, place: Place, annotator: usize) -> impl Iterator<Item = usize> + use<'a> {
+    fn others(&self, place: Place, annotator: usize) -> impl Iterator<Item = usize> + use<'_> {
         let leases = self.leases.get(&place).into_iter().flatten();
         leases.map(|lease| lease.annotator).filter(move |by| *by != annotator)
     }

@@ -55,7 +55,7 @@ impl Reader {
         let unreadable = found.problems.len();
         let first = found.problems.first().map(|problem| format!("{}: {}", problem.place, problem.reason));
         let items = found.items;
-        self.take(source.train, &items[..])?;
+        self.take(source.train, &items[..]);
         self.drop_unread();
         self.sort();
         self.shared.change(|desk| {
@@ -187,7 +187,7 @@ impl Reader {
     }
 
     /// Puts the data on the desk; `items` begins with theirs.
-    fn take(&self, mut dataset: Dataset, items: &[Item]) -> Result<()> {
+    fn take(&self, mut dataset: Dataset, items: &[Item]) {
         let encoding = Encoding::fit(&dataset, Pixels::default());
         dataset.labels.fill(None);
         let mut places: Vec<Place> = Vec::with_capacity(dataset.len());
@@ -195,7 +195,7 @@ impl Reader {
             let mut desk = self.shared.desk();
             for (item, row) in items.iter().zip(first..) {
                 // Only a process that ends is without the item.
-                let Some(place) = desk.items.of_id(&item.id) else { return Ok(()) };
+                let Some(place) = desk.items.of_id(&item.id) else { return };
                 desk.put_row(place, row);
                 places.push(place);
             }
@@ -204,6 +204,5 @@ impl Reader {
             dataset.schema.classes.clone_from(&desk.classes);
             desk.data = Some(Arc::new(Data { dataset: RwLock::new(dataset), encoding, places }));
         });
-        Ok(())
     }
 }

@@ -199,7 +199,7 @@ impl Room {
                     shared.change(|desk| (desk.model.step, desk.model.steps) = (step, steps));
                 }
                 // Nobody waits for a model that nobody wants any more.
-                !shared.is_over() && (step % 16 != 0 || shared.desk().model_name == said.model)
+                !shared.is_over() && (!step.is_multiple_of(16) || shared.desk().model_name == said.model)
             };
             self.trainer.train(&lesson, &mut watch)?
         };
@@ -235,7 +235,7 @@ impl Room {
         let scored = Scored { name: taught.name.clone(), ..scored };
         let answers = self.put_queue(queue, scored);
         // The queue is there: what only is looked at may take its time.
-        let figures = figures::of(&shared, data, &*taught.predictor, &answers, judged);
+        let figures = figures::of(&shared, data, &*taught.predictor, &answers, &judged);
         let mut made = examples::of_classes(data, &*taught.predictor, &said.classes, taught.round);
         let before = shared.desk().examples.clone();
         made.doubtful.clone_from(&before.doubtful);

@@ -85,10 +85,7 @@ fn message(shared: &Shared, desk: &Desk, state: &str) -> String {
             if desk.scan.state == "failed" { "data that can be read" } else { "the end of the reading" }.to_owned(),
         );
     }
-    match wants.is_empty() {
-        true => String::new(),
-        false => format!("the first training waits for {}", wants.join(" and for ")),
-    }
+    if wants.is_empty() { String::new() } else { format!("the first training waits for {}", wants.join(" and for ")) }
 }
 
 /// A question about an item, as this annotator is asked it. `None`: the item has no number yet.

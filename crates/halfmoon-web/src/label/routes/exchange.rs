@@ -127,14 +127,13 @@ pub(super) async fn import(State(app): State<App>, mut parts: Multipart) -> Resu
     }
     let annotator = annotator(by.as_ref())?;
     let (file, name) = file.ok_or_else(|| Problem::of_field("file", "there is no file"))?;
-    let name_of_format = match name_of_format {
-        Some(name) => format(&name)?.name,
-        None => {
-            let of_name = exchange::format(None, Path::new(&name)).ok().map(|format| format.name);
-            let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-            let problem = || Problem::of_field("format", "the file's name does not tell the format");
-            of_name.ok_or_else(|| problem().hint(format!("say which: {}", known.join(", "))))?
-        }
+    let name_of_format = if let Some(name) = name_of_format {
+        format(&name)?.name
+    } else {
+        let of_name = exchange::format(None, Path::new(&name)).ok().map(|format| format.name);
+        let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+        let problem = || Problem::of_field("format", "the file's name does not tell the format");
+        of_name.ok_or_else(|| problem().hint(format!("say which: {}", known.join(", "))))?
     };
     // A project without a class has nothing else to begin with.
     let new_classes = new_classes.unwrap_or_else(|| app.shared.desk().classes.is_empty());
