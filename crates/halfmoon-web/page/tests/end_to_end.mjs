@@ -84,7 +84,7 @@ async function label({ name, page }, { wrongFirst = false, wanted = null } = {})
     const before = await page.evaluate(() => window.halfmoon.latencies.length);
     await page.keyboard.press(key);
     await isOther(page, item);
-    const took = await page.waitForFunction((n) => window.halfmoon.latencies[n], before, { timeout: 5000 }).then((found) => found.jsonValue());
+    const took = await page.waitForFunction((n) => window.halfmoon.latencies[n], before, { timeout: 30_000 }).then((found) => found.jsonValue());
     latencies.push(took);
     if (isTraining) trainingLatencies.push(took);
   };
@@ -92,7 +92,7 @@ async function label({ name, page }, { wrongFirst = false, wanted = null } = {})
     const wrong = await page.evaluate((key) => [...document.querySelectorAll('.class')].map((button) => button.dataset.key).find((other) => other && other !== key), right.key);
     await press(wrong);
     await page.keyboard.press('u');
-    await page.waitForFunction((wantedItem) => document.querySelector(`#item[data-item="${wantedItem}"][data-seen="yes"]`), item, { timeout: 5000 });
+    await page.waitForFunction((wantedItem) => document.querySelector(`#item[data-item="${wantedItem}"][data-seen="yes"]`), item, { timeout: 30_000 });
   }
   await press(right.key);
   answers += 1;
@@ -161,7 +161,12 @@ for (let n = 1; answers < total; n++) {
     await page.keyboard.press('n');
     await page.fill('#class-name', 'something else');
     await accessible(page, 'the dialog of a new class');
-    await page.keyboard.press('Enter');
+    // A busy server says so in the dialog, and may be asked again.
+    await until(async () => {
+      if (await page.isVisible('dialog[open]')) await page.keyboard.press('Enter');
+      await page.waitForTimeout(1000);
+      return !(await page.isVisible('dialog[open]'));
+    }, 20);
     await isOther(page, before.item);
     const known = await page.evaluate(() => [...document.querySelectorAll('.class-name')].some((name) => name.textContent === 'something else'));
     fact('a class can be made', known);
@@ -187,7 +192,7 @@ for (let n = 1; answers < total; n++) {
     const after = await current(page);
     fact('a reload shows the same question', next.item === after.item || next.item === before.item, `${next.item} ${after.item}`);
     await page.keyboard.press('u');
-    await page.waitForFunction((item) => document.querySelector(`#item[data-item="${item}"][data-seen="yes"]`), before.item, { timeout: 5000 });
+    await page.waitForFunction((item) => document.querySelector(`#item[data-item="${item}"][data-seen="yes"]`), before.item, { timeout: 30_000 });
     fact('undo reaches beyond a reload', true);
     given.delete(`Ann\n${before.id}`);
     answers -= 1;
