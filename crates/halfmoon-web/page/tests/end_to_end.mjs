@@ -2,6 +2,7 @@
 //
 //   node tests/end_to_end.mjs URL [--shots FOLDER] [--labels 60] [--pause-at 30 --until FILE]
 //
+// The project is to be without labels of Ann and Ben: every label of theirs is counted at the end.
 // The driver knows the truth: items are files `NNNN_C.png` of class C. With --pause-at it makes FILE.paused after so many labels,
 // goes on with three while nobody answers (whoever called stops the server then), and waits until FILE is there and the server is back.
 // Prints one line of JSON; ends with 1 where a fact fails.
