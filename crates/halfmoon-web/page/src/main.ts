@@ -8,7 +8,7 @@ import { icon } from './icons.ts';
 import { ItemView } from './item.ts';
 import { COMMANDS, type Command, isTyping, keyOf } from './keys.ts';
 import * as latency from './latency.ts';
-import { listen } from './link.ts';
+import { listen, online } from './link.ts';
 import { notice, notices } from './notices.ts';
 import { PanelList } from './panels/all.ts';
 import { type Given, Session, type Task, type Trouble, type View } from './session.ts';
@@ -115,6 +115,7 @@ class Page {
     session.task.watch((task) => void this.show(task));
     session.empty.watch(() => { if (!session.task.value) this.nothing(); });
     session.queue.waiting.watch(() => { if (!session.task.value) this.nothing(); });
+    online.watch(() => { if (!session.task.value) this.nothing(); });
     session.last.watch(() => soon(() => this.showLast(session.last.value)));
     document.addEventListener('keydown', (event) => this.key(event));
     document.addEventListener('click', (event) => {
@@ -241,8 +242,8 @@ class Page {
     const { view, empty, queue } = this.session;
     if (view.value === 'review') return this.item.nothing(empty.value === null ? t.starting : t.noReview);
     if (view.value === 'generated') return this.item.nothing(empty.value === null ? t.starting : empty.value || t.noGenerated);
-    const words = scanWords(scan) ?? (queue.waiting.value === null ? t.starting : queue.waiting.value || t.nothing);
-    const isScanning = scan.state === 'listing' || scan.state === 'reading';
+    const words = !online.value ? t.offline : scanWords(scan) ?? (queue.waiting.value === null ? t.starting : queue.waiting.value || t.nothing);
+    const isScanning = online.value && (scan.state === 'listing' || scan.state === 'reading');
     this.item.nothing(el('p', { dir: 'auto' }, words), isScanning ? el('progress', { 'aria-label': words }) : '');
   }
 
@@ -260,11 +261,15 @@ class Page {
   }
 
   private key(event: KeyboardEvent): void {
-    if (event.defaultPrevented || document.querySelector('dialog[open]') || isTyping(event.target)) return;
+    if (event.defaultPrevented || document.querySelector('dialog[open]')) return;
+    if (isTyping(event.target)) {
+      if (event.key === 'Escape') (event.target as HTMLElement).blur();
+      return;
+    }
     const key = keyOf(event);
     if (key === null) return;
     // Enter and Space press what has the focus.
-    if (key === 'Enter' && (event.target as Element).closest('button, a, summary, .map')) return;
+    if (key === 'Enter' && event.target instanceof Element && event.target.closest('button, a, summary, .map')) return;
     const isSpecial = key === 'Enter' || key === 'Escape';
     if (!settings.shortcuts && !isSpecial) return;
     const chosen = this.classes.at(key);

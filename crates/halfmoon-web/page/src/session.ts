@@ -293,6 +293,8 @@ export class Session {
 
   /** Where the server undid something else than this window's last answer, the page shows that. */
   private wasUndone(key: string, { undone, question }: Undone): void {
+    // Pressed before the page was loaded again: what it uncovered has been answered since, or is asked again anyway.
+    if (!this.expected.has(key)) return;
     const expected = this.expected.get(key) ?? null;
     this.expected.delete(key);
     if (!undone) return this.trouble({ kind: 'nothing to undo' });

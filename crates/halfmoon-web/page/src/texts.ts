@@ -23,7 +23,6 @@ const english = {
   cancel: 'Cancel',
   classes: 'Classes',
   question: 'Question',
-  progress: 'Progress',
 
   allSaved: 'All saved',
   waiting: (k: number) => `${n(k, { one: 'answer', other: 'answers' })} waiting to be saved`,
@@ -62,7 +61,6 @@ const english = {
   youSkipped: 'You skipped it',
   lastAnswer: 'Last answer',
   lookingBack: 'You are looking at an earlier item.',
-  opened: 'Opened from a panel.',
   standing: (name: string) => `It is labelled ${name}.`,
   notLabelled: 'It has no label of yours.',
   goOn: 'Go on',
@@ -79,7 +77,6 @@ const english = {
   skip: 'Skip',
   previous: 'Back',
   newClass: 'New class',
-  search: 'Search',
   searchClass: 'Search a class',
   noClass: (typed: string) => `No class matches “${typed}”.`,
   noClasses: 'There are no classes yet. Make the first one.',
@@ -109,7 +106,6 @@ const english = {
   createAndLabel: 'Create and label this item',
   createOnly: 'Create only',
   createAnyway: 'Create it anyway',
-  exists: 'There is a class like it:',
 
   helpTitle: 'Keys',
   helpText: 'Press the key beside a class. The next item is there at once; training goes on behind it and never makes you wait.',
@@ -133,7 +129,6 @@ const english = {
   curve: (labels: number, accuracy: string) => `Accuracy over labels; ${accuracy} with ${labels} labels`,
   labelsAxis: 'labels',
   accuracyAxis: 'accuracy',
-  gain: 'What more labels would bring',
   counts: 'Class counts',
   labelledCount: 'labelled',
   predictedCount: 'predicted',
@@ -171,7 +166,6 @@ const english = {
   importedAlready: 'There already',
   importedLeft: 'Left out',
   withNewClasses: 'Again, making the classes that are missing',
-  notYet: 'Nothing to show yet.',
 };
 
 export type Texts = typeof english;
@@ -192,7 +186,6 @@ const russian: Texts = {
   cancel: 'Отмена',
   classes: 'Классы',
   question: 'Вопрос',
-  progress: 'Ход работы',
 
   allSaved: 'Всё сохранено',
   waiting: (k) => `${r(k, { one: 'ответ ждёт', few: 'ответа ждут', many: 'ответов ждут', other: 'ответа ждут' })} сохранения`,
@@ -226,7 +219,6 @@ const russian: Texts = {
   youSkipped: 'Вы пропустили его',
   lastAnswer: 'Последний ответ',
   lookingBack: 'Вы смотрите предыдущий объект.',
-  opened: 'Открыто из панели.',
   standing: (name) => `Метка: ${name}.`,
   notLabelled: 'Вашей метки у него нет.',
   goOn: 'Дальше',
@@ -243,7 +235,6 @@ const russian: Texts = {
   skip: 'Пропустить',
   previous: 'Назад',
   newClass: 'Новый класс',
-  search: 'Поиск',
   searchClass: 'Найти класс',
   noClass: (typed) => `Нет класса, похожего на «${typed}».`,
   noClasses: 'Классов ещё нет. Создайте первый.',
@@ -273,7 +264,6 @@ const russian: Texts = {
   createAndLabel: 'Создать и отметить этот объект',
   createOnly: 'Только создать',
   createAnyway: 'Всё равно создать',
-  exists: 'Похожий класс уже есть:',
 
   helpTitle: 'Клавиши',
   helpText: 'Нажмите клавишу рядом с классом. Следующий объект появится сразу; обучение идёт в фоне и не заставляет ждать.',
@@ -297,7 +287,6 @@ const russian: Texts = {
   curve: (labels, accuracy) => `Точность по числу меток; ${accuracy} при ${labels} метках`,
   labelsAxis: 'метки',
   accuracyAxis: 'точность',
-  gain: 'Что дадут новые метки',
   counts: 'Числа по классам',
   labelledCount: 'размечено',
   predictedCount: 'предсказано',
@@ -335,7 +324,6 @@ const russian: Texts = {
   importedAlready: 'Уже были здесь',
   importedLeft: 'Пропущено',
   withNewClasses: 'Ещё раз, создав недостающие классы',
-  notYet: 'Показывать пока нечего.',
 };
 
 const j = (k: number) => new Intl.NumberFormat('ja').format(k);
@@ -354,7 +342,6 @@ const japanese: Texts = {
   cancel: 'キャンセル',
   classes: 'クラス',
   question: '問題',
-  progress: '進みぐあい',
 
   allSaved: 'すべて保存済み',
   waiting: (k) => `保存待ち ${j(k)} 件`,
@@ -388,7 +375,6 @@ const japanese: Texts = {
   youSkipped: 'スキップしました',
   lastAnswer: '直前の回答',
   lookingBack: '前の項目を見ています。',
-  opened: 'パネルから開きました。',
   standing: (name) => `ラベル:${name}。`,
   notLabelled: 'あなたのラベルはまだありません。',
   goOn: '先へ',
@@ -405,7 +391,6 @@ const japanese: Texts = {
   skip: 'スキップ',
   previous: '前へ',
   newClass: '新しいクラス',
-  search: '検索',
   searchClass: 'クラスを検索',
   noClass: (typed) => `「${typed}」に合うクラスはありません。`,
   noClasses: 'クラスがまだありません。最初のクラスを作ってください。',
@@ -435,7 +420,6 @@ const japanese: Texts = {
   createAndLabel: '作ってこの項目に付ける',
   createOnly: '作るだけ',
   createAnyway: 'それでも作る',
-  exists: '似たクラスがあります:',
 
   helpTitle: 'キー操作',
   helpText: 'クラスの横のキーを押してください。次の項目はすぐに出ます。学習は裏で進み、お待たせしません。',
@@ -459,7 +443,6 @@ const japanese: Texts = {
   curve: (labels, accuracy) => `ラベル数と正解率、ラベル ${labels} 件で ${accuracy}`,
   labelsAxis: 'ラベル数',
   accuracyAxis: '正解率',
-  gain: 'ラベルを増やす効果',
   counts: 'クラスごとの数',
   labelledCount: 'ラベル済み',
   predictedCount: '予測',
@@ -497,7 +480,6 @@ const japanese: Texts = {
   importedAlready: 'すでにあったもの',
   importedLeft: '取り込まなかったもの',
   withNewClasses: '足りないクラスを作ってもう一度',
-  notYet: 'まだ表示するものがありません。',
 };
 
 export const LANGUAGES = { en: english, ja: japanese, ru: russian };
