@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use halfmoon::experiment::probs;
 use halfmoon::run::{self, Asked};
+use halfmoon_pool::answer::{Answer, Extras, Flags, answers};
 use halfmoon_pool::calibration::Temperature;
-use halfmoon_pool::metric::predicted;
-use halfmoon_pool::outlier::{OutlierScore, outlier_score};
+use halfmoon_pool::outlier::outlier_score;
 use halfmoon_pool::read::{self, Chunk, Status};
 use halfmoon_pool::{Class, Error};
 use serde_json::json;
@@ -25,7 +24,7 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
     if args.output.as_deref().is_some_and(|output| super::same_file(output, &args.input)) {
         return Err(Error::usage("the output would overwrite the input", "choose another file with --output").into());
     }
-    let extras = Extras::of(&asked, args)?;
+    let extras = extras(&asked, args)?;
     // What stands at the output's place stays until all is answered; a pipe or a device has nothing to keep.
     let aside = args.output.as_deref().map(|output| match output.symlink_metadata() {
         Ok(there) if !there.is_file() => output.to_owned(),
@@ -83,72 +82,50 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is said of an input beside the model's own answer.
-struct Extras {
-    temperature: Option<Temperature>,
-    coverage: f64,
-    flags: Option<Flags>,
-}
-
-/// By which score, and from which p-value on, an input is flagged.
-struct Flags {
-    score: &'static OutlierScore,
-    share: f64,
-}
-
-impl Extras {
-    /// From what the run keeps of its held-out items; with notes of what is done and what cannot be.
-    fn of(asked: &Asked, args: &Predict) -> Result<Extras, Error> {
-        let Some(trust) = &asked.trust else {
-            eprintln!(
-                "note: this run keeps no held-out items: probabilities are the model's own, and there are no sets"
-            );
-            if args.flag_outliers.is_some() {
-                let hint = "train with labels to hold out, or with --test DATA";
-                return Err(Error::usage("there are no held-out items to say what is normal", hint));
-            }
-            return Ok(Extras { temperature: None, coverage: args.coverage, flags: None });
-        };
-        let n = trust.n;
-        let temperature = trust.temperature.filter(|_| !args.no_temperature);
-        match (temperature, trust.not_estimable.get("temperature")) {
-            (Some(Temperature(t)), _) => {
-                eprintln!("note: log-probabilities are divided by temperature {t:.3}, fitted on {n} held-out items");
-            }
-            (None, Some(reason)) if !args.no_temperature => {
-                eprintln!("note: probabilities are the model's own, without a temperature: {reason}");
-            }
-            (None, _) => {}
+/// From what the run keeps of its held-out items; with notes of what is done and what cannot be.
+fn extras(asked: &Asked, args: &Predict) -> Result<Extras, Error> {
+    let Some(trust) = &asked.trust else {
+        eprintln!("note: this run keeps no held-out items: probabilities are the model's own, and there are no sets");
+        if args.flag_outliers.is_some() {
+            let hint = "train with labels to hold out, or with --test DATA";
+            return Err(Error::usage("there are no held-out items to say what is normal", hint));
         }
-        if trust.conformal.threshold(args.coverage).is_none() {
-            eprintln!(
-                "note: {n} held-out items are too few for sets of coverage {}: they hold all classes",
-                args.coverage
-            );
+        return Ok(Extras { temperature: None, coverage: args.coverage, flags: None });
+    };
+    let n = trust.n;
+    let temperature = trust.temperature.filter(|_| !args.no_temperature);
+    match (temperature, trust.not_estimable.get("temperature")) {
+        (Some(Temperature(t)), _) => {
+            eprintln!("note: log-probabilities are divided by temperature {t:.3}, fitted on {n} held-out items");
         }
-        let flags = args.flag_outliers.map(|share| {
-            let named = args.outlier_score.as_deref().and_then(outlier_score);
-            let score = named.or_else(|| trust.preferred_score()).filter(|score| trust.p_value(score, 0.0).is_some());
-            let score = score.ok_or_else(|| {
-                let name = named.map_or("outlier", |score| score.name);
-                let reason = trust.not_estimable.get(name).map_or("it is not estimable", String::as_str);
-                let known: Vec<&str> =
-                    trust.normal.iter().filter(|(_, of)| of.is_some()).map(|(name, _)| &**name).collect();
-                Error::usage(
-                    format!("`{}` has no {name} score: {reason}", asked.entry.name),
-                    format!("it has {}", known.join(", ")),
-                )
-            })?;
-            let least = 1.0 / (n + 1) as f64;
-            if share < least {
-                eprintln!(
-                    "note: nothing can be flagged at {share}: the least p-value of {n} held-out items is {least:.4}"
-                );
-            }
-            Ok(Flags { score, share })
-        });
-        Ok(Extras { temperature, coverage: args.coverage, flags: flags.transpose()? })
+        (None, Some(reason)) if !args.no_temperature => {
+            eprintln!("note: probabilities are the model's own, without a temperature: {reason}");
+        }
+        (None, _) => {}
     }
+    if trust.conformal.threshold(args.coverage).is_none() {
+        eprintln!("note: {n} held-out items are too few for sets of coverage {}: they hold all classes", args.coverage);
+    }
+    let flags = args.flag_outliers.map(|share| {
+        let named = args.outlier_score.as_deref().and_then(outlier_score);
+        let score = named.or_else(|| trust.preferred_score()).filter(|score| trust.p_value(score, 0.0).is_some());
+        let score = score.ok_or_else(|| {
+            let name = named.map_or("outlier", |score| score.name);
+            let reason = trust.not_estimable.get(name).map_or("it is not estimable", String::as_str);
+            let known: Vec<&str> =
+                trust.normal.iter().filter(|(_, of)| of.is_some()).map(|(name, _)| &**name).collect();
+            Error::usage(
+                format!("`{}` has no {name} score: {reason}", asked.entry.name),
+                format!("it has {}", known.join(", ")),
+            )
+        })?;
+        let least = 1.0 / (n + 1) as f64;
+        if share < least {
+            eprintln!("note: nothing can be flagged at {share}: the least p-value of {n} held-out items is {least:.4}");
+        }
+        Ok(Flags { score, share })
+    });
+    Ok(Extras { temperature, coverage: args.coverage, flags: flags.transpose()? })
 }
 
 #[derive(Default)]
@@ -184,51 +161,19 @@ impl std::fmt::Display for Counts {
     }
 }
 
-/// What is said of a readable input.
-struct Answer {
-    label: Class,
-    probs: Vec<f32>,
-    log_density: Option<f32>,
-    /// `None` where no item was held out.
-    set: Option<Vec<Class>>,
-    /// `None` where nobody asked.
-    outlier: Option<Outlier>,
-}
-
-struct Outlier {
-    p: f64,
-    flag: bool,
-}
-
 /// Writes the lines of a chunk; how many of them are flagged.
 fn answer(asked: &Asked, extras: &Extras, chunk: &Chunk, lines: &mut Lines) -> std::io::Result<usize> {
     let rows: Vec<usize> = (0..chunk.ids.len()).collect();
     let scores = asked.predictor.scores(asked.data.encoding.encode(&chunk.inputs, &rows).view());
-    let plain = probs(&scores.log_probs);
-    let shown = extras.temperature.map_or_else(|| plain.clone(), |temperature| temperature.apply(&plain));
-    let trust = asked.trust.as_ref();
-    let strangeness =
-        extras.flags.as_ref().and_then(|flags| (flags.score.of)(&scores, trust.map(|trust| &trust.fitted)));
     let mut flagged = 0;
-    for row in rows {
+    for (row, answer) in answers(&scores, asked.trust.as_ref(), extras).iter().enumerate() {
         let (id, status) = (&chunk.ids[row], &chunk.status[row]);
         if let Status::Unreadable(_) = status {
             lines.unanswered(id, status)?;
             continue;
         }
-        let outlier = |Flags { score, share }: &Flags| {
-            let p = trust?.p_value(score, strangeness.as_ref()?[row])?;
-            Some(Outlier { p, flag: p <= *share })
-        };
-        let answer = Answer {
-            label: predicted(plain.row(row)),
-            probs: shown.row(row).to_vec(),
-            log_density: scores.log_density.as_ref().map(|density| density[row]),
-            set: trust.map(|trust| trust.conformal.set(plain.row(row), extras.coverage)),
-            outlier: extras.flags.as_ref().and_then(outlier),
-        };
-        flagged += usize::from(answer.outlier.as_ref().is_some_and(|outlier| outlier.flag));
-        lines.answered(id, status, &answer)?;
+        flagged += usize::from(answer.outlier.is_some_and(|outlier| outlier.flag));
+        lines.answered(id, status, answer)?;
     }
     Ok(flagged)
 }

@@ -323,9 +323,8 @@ impl Room {
         Ok(())
     }
 
-    /// Rows that may be asked about, in ascending order, and what they are known by.
-    fn candidates(&self, data: &Data, most: usize, round: u32) -> (Vec<usize>, Vec<u64>) {
-        let settings = &self.shared.settings;
+    /// Rows that nobody has labelled, to learn from or to judge by, in ascending order.
+    fn open_rows(&self, data: &Data, is_judging: bool) -> Vec<usize> {
         let mut rows = Vec::new();
         // A handful at a time, so that nobody waits until a million were looked at.
         for (places, first) in data.places.chunks(HANDFUL).zip((0..).step_by(HANDFUL)) {
@@ -333,10 +332,17 @@ impl Room {
             let is_open = |place: Place| {
                 let known = desk.items.get(place);
                 let has_class = || desk.standing.get(&place).is_some_and(|standing| standing.class.is_some());
-                known.is_asked() && !known.lot.is_judging && !has_class()
+                known.is_asked() && known.lot.is_judging == is_judging && !has_class()
             };
             rows.extend((first..).zip(places).filter(|(_, place)| is_open(**place)).map(|(row, _)| row));
         }
+        rows
+    }
+
+    /// Rows that may be asked about, in ascending order, and what they are known by.
+    fn candidates(&self, data: &Data, most: usize, round: u32) -> (Vec<usize>, Vec<u64>) {
+        let settings = &self.shared.settings;
+        let mut rows = self.open_rows(data, false);
         let most = most.min(if settings.candidates == 0 { usize::MAX } else { settings.candidates });
         if rows.len() > most {
             let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
@@ -381,9 +387,13 @@ impl Room {
         };
         let (query, used, note) = choose(by, &pool, &Ask { budget: BUDGET, seed, ..Ask::default() })?;
         let queue = Queue { picks: picks(data, &rows, &query), rule: used, round: Some(taught.round), note };
-        let both = [probs(&said.scores.log_probs), probs(&of_labelled.scores.log_probs)];
-        let probs = concatenate(Axis(0), &both.each_ref().map(|part| part.view())).expect("of one model");
-        let rows = rows.into_iter().chain(labelled).collect();
+        // No rule chooses what judges, but other programs ask for answers to it.
+        let judging = evenly(&self.open_rows(data, true), settings.candidates.max(1));
+        let plain = Questions { needs: &[], ..questions };
+        let (of_judging, _) = scoring::ask(predictor, &plain, source, &judging, false);
+        let all = [&said, &of_labelled, &of_judging].map(|said| probs(&said.scores.log_probs));
+        let probs = concatenate(Axis(0), &all.each_ref().map(|part| part.view())).expect("of one model");
+        let rows = rows.into_iter().chain(labelled).chain(judging).collect();
         Ok((queue, Scored { name: taught.name.clone(), rows, probs, data_places: data.places.clone() }))
     }
 
