@@ -94,7 +94,7 @@ async fn a_second_person_is_asked_about_the_share_that_was_said() {
     for question in &asked {
         site.label("ann", question, 1).await;
     }
-    let mut again = HashSet::new();
+    let mut again: HashSet<i64> = HashSet::new();
     loop {
         let questions = site.get("/api/next?annotator=bo&n=50").await["questions"].as_array().unwrap().clone();
         if questions.is_empty() {

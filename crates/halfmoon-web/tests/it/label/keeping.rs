@@ -76,7 +76,8 @@ async fn a_restart_goes_on_where_it_was() {
     let (status, _) = site.try_post("/api/skip", json!({"annotator": "ann", "key": key(), "item": 1})).await;
     assert_eq!(status, 503, "what is closed writes nothing, and a click is kept for another try");
 
-    let site = Site { truth, ..Site::open(settings(&folder), MadeUp::default()) };
+    let mut site = Site::open(settings(&folder), MadeUp::default());
+    site.truth = truth;
     let project = site.project(|project| project["labelled"] == 30).await;
     assert_eq!(project["classes"].as_array().unwrap().len(), 10);
     site.is_read().await;
