@@ -109,7 +109,8 @@ async fn a_table_is_asked_about_row_by_row() {
     let mut text = String::from("size,stained,shape,label\n");
     for row in 0..60 {
         let size = if row == 7 { String::new() } else { format!("{}.5", row % 20) };
-        text.push_str(&format!("{size},{},{},\n", ["no", "yes"][row % 2], ["round", "long", "odd"][row % 3]));
+        let row = [&size, ["no", "yes"][row % 2], ["round", "long", "odd"][row % 3], "\n"].join(",");
+        text.push_str(&row);
     }
     std::fs::write(&path, text).unwrap();
     let mut settings = settings(&folder);

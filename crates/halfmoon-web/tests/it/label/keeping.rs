@@ -125,7 +125,7 @@ async fn two_servers_on_one_project_see_each_others_labels() {
 #[tokio::test]
 async fn stopping_ends_a_training_within_a_second_and_closes_the_journal() {
     let folder = Folder::new("stop");
-    let trainer = MadeUp { pause: Duration::from_secs(600), ..MadeUp::default() };
+    let trainer = MadeUp { pause: Duration::from_mins(10), ..MadeUp::default() };
     let mut site = Site::of_digits(&folder, 60, trainer);
     site.is_read().await;
     site.oracle("ann", 15).await;
