@@ -15,6 +15,8 @@ use crate::dataset::{Column, Features, ImageShape, Inputs, Schema, Table};
 use crate::error::{Error, Result};
 use crate::labels::grouped;
 
+/// Rows, or pictures, that come together: what is said of each is larger than it may be itself.
+pub const MOST_ROWS: usize = 100_000;
 /// Pixels of all pictures that come together.
 pub const MOST_PIXELS: u64 = 128 << 20;
 
@@ -27,7 +29,7 @@ pub fn table(text: &[u8], schema: &Schema, options: &Options) -> Result<Vec<Chun
     match schema.features {
         Features::Columns(_) => csv::stream_text(text.to_vec(), name, schema, options, &mut |chunk| {
             chunks.push(chunk);
-            Ok(())
+            few(chunks.iter().map(|chunk| chunk.ids.len()).sum())
         })?,
         Features::Image(_) => {
             refuse_gzip(text, name)?;
@@ -39,6 +41,7 @@ pub fn table(text: &[u8], schema: &Schema, options: &Options) -> Result<Vec<Chun
                     Item { .. } => Err(NO_FILES.to_owned()),
                 });
                 rows.push(line.id, pixels);
+                few(rows.rows)?;
             }
             chunks = rows.finish();
         }
@@ -48,7 +51,7 @@ pub fn table(text: &[u8], schema: &Schema, options: &Options) -> Result<Vec<Chun
 
 /// Rows as JSON: an object by names, or an array in the order of the columns or pixels; see [`lines`](super::lines).
 /// What is no JSON at all is given as the reason why not. Ids are the objects' `id`s, else positions counted from 1.
-pub fn rows(rows: impl IntoIterator<Item = std::result::Result<Value, String>>, schema: &Schema) -> Vec<Chunk> {
+pub fn rows(rows: impl IntoIterator<Item = std::result::Result<Value, String>>, schema: &Schema) -> Result<Vec<Chunk>> {
     let mut gathered = Gathered::new(schema);
     for row in rows {
         match row {
@@ -60,8 +63,17 @@ pub fn rows(rows: impl IntoIterator<Item = std::result::Result<Value, String>>, 
             Ok(_) => gathered.push(None, Err("a row is an object or an array".to_owned())),
             Err(why) => gathered.push(None, Err(why)),
         }
+        few(gathered.rows)?;
     }
-    gathered.finish()
+    Ok(gathered.finish())
+}
+
+/// An error where there are more than [`MOST_ROWS`].
+fn few(rows: usize) -> Result<()> {
+    if rows > MOST_ROWS {
+        return Err(Error::usage(format!("there are more than {} rows", grouped(MOST_ROWS)), "send them in parts"));
+    }
+    Ok(())
 }
 
 /// Files of pictures. Ids are their names.
@@ -71,6 +83,7 @@ pub fn pictures(files: &[(String, &[u8])], schema: &Schema) -> Result<Vec<Chunk>
     let Features::Image(shape) = &schema.features else {
         return Err(Error::usage("the run was trained on a table, not on pictures", "send its columns"));
     };
+    few(files.len())?;
     let mut pixels = 0;
     let is_within = |(_, content): &(String, &[u8])| {
         pixels += announced_pixels(content);
@@ -200,7 +213,7 @@ mod tests {
     }
 
     fn of_json(values: Vec<Value>, schema: &Schema) -> Chunk {
-        let mut chunks = rows(values.into_iter().map(Ok), schema);
+        let mut chunks = rows(values.into_iter().map(Ok), schema).expect("few rows");
         assert_eq!(chunks.len(), 1, "{chunks:?}");
         chunks.remove(0)
     }
@@ -236,10 +249,20 @@ mod tests {
 
     #[test]
     fn rows_come_in_chunks() {
-        let many = rows((0..CHUNK + 5).map(|number| Ok(json!([number, "no"]))), &pets());
+        let many = rows((0..CHUNK + 5).map(|number| Ok(json!([number, "no"]))), &pets()).expect("few rows");
         assert_eq!(many.iter().map(|chunk| chunk.inputs.rows()).collect::<Vec<_>>(), [CHUNK, 5]);
         assert_eq!(many[1].ids[4], (CHUNK + 5).to_string());
-        assert_eq!(rows([], &pets()), []);
+        assert_eq!(rows([], &pets()).expect("few rows"), []);
+    }
+
+    #[test]
+    fn so_many_rows_come_together_and_no_more() {
+        let of = |many| rows((0..many).map(|_| Err(String::new())), &pets()).is_ok();
+        assert!(of(MOST_ROWS) && !of(MOST_ROWS + 1));
+        let text = |many: usize| format!("size,barks\n{}", "1,no\n".repeat(many));
+        let of = |many, schema: &Schema| table(text(many).as_bytes(), schema, &Options::default()).is_ok();
+        assert!(of(MOST_ROWS, &pets()) && !of(MOST_ROWS + 1, &pets()));
+        assert!(of(MOST_ROWS, &pictures_of(1, 255.0)) && !of(MOST_ROWS + 1, &pictures_of(1, 255.0)));
     }
 
     #[test]

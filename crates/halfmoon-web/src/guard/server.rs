@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::access::Access;
@@ -27,6 +29,9 @@ use super::{Bind, headers, limits};
 
 /// Bytes of a request's line and headers.
 const LARGEST_HEAD: usize = 32 << 10;
+
+/// So long nothing is asked after the stop until connections that are open and idle are ended.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Who asks.
 #[derive(Clone, Copy)]
@@ -45,6 +50,7 @@ pub(super) async fn run(
     let places = Arc::new(Semaphore::new(2 * bind.max_at_once + MOST_STREAMS));
     let patience = bind.patience;
     let router = guarded(router, address, &bind, is_stopped);
+    let asked = Arc::new(AtomicUsize::new(0));
     let connections = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
@@ -58,7 +64,8 @@ pub(super) async fn run(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connections.watch(connection(stream, peer, router.clone(), patience));
+                let connection =
+                    connections.watch(connection(stream, peer, router.clone(), Arc::clone(&asked), patience));
                 tokio::spawn(async move {
                     // A client that goes away is no concern of ours.
                     let _ = connection.await;
@@ -71,12 +78,44 @@ pub(super) async fn run(
     }
     // What the system has accepted for us before is asked already.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        tokio::spawn(connections.watch(connection(stream, peer, router.clone(), patience)));
+        tokio::spawn(connections.watch(connection(stream, peer, router.clone(), Arc::clone(&asked), patience)));
     }
     drop(listener);
     let _ = stopped.send(true);
-    let _ = tokio::time::timeout(patience, connections.shutdown()).await;
+    tokio::select! {
+        () = connections.shutdown() => {}
+        () = tokio::time::sleep(patience) => {}
+        // A browser opens connections that it may need.
+        () = quiet(&asked) => {}
+    }
     Ok(())
+}
+
+/// A request that has no answer yet; it may end without one.
+struct Asked(Arc<AtomicUsize>);
+
+impl Asked {
+    fn one(asked: &Arc<AtomicUsize>) -> Asked {
+        asked.fetch_add(1, Ordering::Relaxed);
+        Asked(Arc::clone(asked))
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Waits until no request has been there for a while.
+async fn quiet(asked: &AtomicUsize) {
+    let mut since = Instant::now();
+    while since.elapsed() < QUIET {
+        tokio::time::sleep(QUIET / 10).await;
+        if asked.load(Ordering::Relaxed) > 0 {
+            since = Instant::now();
+        }
+    }
 }
 
 /// The outermost comes last.
@@ -98,6 +137,7 @@ fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: axum::Router,
+    asked: Arc<AtomicUsize>,
     patience: Duration,
 ) -> http1::Connection<
     TokioIo<Impatient<TcpStream>>,
@@ -108,7 +148,8 @@ fn connection(
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));
-        router.clone().oneshot(request)
+        let asked = Asked::one(&asked);
+        router.clone().oneshot(request).inspect(move |_| drop(asked))
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

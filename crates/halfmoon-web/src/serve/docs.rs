@@ -9,6 +9,7 @@ use axum::response::Html;
 use serde_json::{Map, Value, json};
 use utoipa::{OpenApi, ToSchema};
 
+use self::errors::{AnyError, InferError};
 pub(super) use self::errors::{ErrorBody, Wrong, WrongBody, WrongModel, WrongTensors};
 use super::{feedback, health, infer, metrics, predict};
 
@@ -33,7 +34,9 @@ use super::{feedback, health, infer, metrics, predict};
         infer::infer,
         openapi,
         page
-    )
+    ),
+    // Those of responses are not found by themselves.
+    components(schemas(AnyError, ErrorBody, InferError))
 )]
 struct Api;
 

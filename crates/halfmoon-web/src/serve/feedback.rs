@@ -159,6 +159,9 @@ pub(super) async fn feedback(State(service): Shared, request: Request) -> Result
             of_length(rows)?;
             feedback.answers.remove(&id).unwrap_or_default()
         }
+        (None, Some(rows)) if !rows.get().starts_with('[') => {
+            return Err(Problem::of_field("rows", "it is no array of rows"));
+        }
         (None, Some(rows)) => {
             let form = Form::Json(body.slice_ref(rows.get().as_bytes()));
             let (rows, answers) = service.answer(&live, form).await?;

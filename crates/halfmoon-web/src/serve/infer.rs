@@ -5,6 +5,7 @@
 
 mod tensor;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -60,7 +61,7 @@ pub(super) struct Server {
 }
 
 /// Says what the server is (Open Inference Protocol).
-#[utoipa::path(get, path = "/v2", tag = "Open Inference Protocol v2",
+#[utoipa::path(get, path = "/v2", operation_id = "inference_server", tag = "Open Inference Protocol v2",
     responses((status = 200, body = Server, description = "the server"), Wrong))]
 pub(super) async fn server() -> axum::Json<Server> {
     axum::Json(Server { name: "halfmoon", version: env!("CARGO_PKG_VERSION"), extensions: Vec::new() })
@@ -72,7 +73,7 @@ pub(super) struct Alive {
 }
 
 /// 200 while the server lives (Open Inference Protocol).
-#[utoipa::path(get, path = "/v2/health/live", tag = "Open Inference Protocol v2",
+#[utoipa::path(get, path = "/v2/health/live", operation_id = "inference_live", tag = "Open Inference Protocol v2",
     responses((status = 200, body = Alive, description = "it lives"), Wrong))]
 pub(super) async fn live() -> axum::Json<Alive> {
     axum::Json(Alive { live: true })
@@ -84,7 +85,7 @@ pub(super) struct Ready {
 }
 
 /// 200 while it is ready to answer (Open Inference Protocol).
-#[utoipa::path(get, path = "/v2/health/ready", tag = "Open Inference Protocol v2",
+#[utoipa::path(get, path = "/v2/health/ready", operation_id = "inference_ready", tag = "Open Inference Protocol v2",
     responses((status = 200, body = Ready, description = "it is ready"), Wrong))]
 pub(super) async fn ready(State(service): Shared) -> Answered<Ready> {
     service.ready()?;
@@ -124,6 +125,11 @@ pub(super) struct Named {
 }
 
 impl Named {
+    fn of(named: Result<Path<Named>, PathRejection>) -> Result<Named, Problem> {
+        let wrong = |rejection: PathRejection| Problem::new(rejection.status(), rejection.body_text()).field("path");
+        named.map(|Path(named)| named).map_err(wrong)
+    }
+
     fn check(&self, live: &Live) -> Result<(), Problem> {
         let unknown = |what: String| Problem::new(StatusCode::NOT_FOUND, what);
         let shown = |text: &str| text.chars().take(100).collect::<String>();
@@ -142,12 +148,12 @@ impl Named {
 }
 
 /// What goes in and what comes out of a model (Open Inference Protocol).
-#[utoipa::path(get, path = "/v2/models/{model}", tag = "Open Inference Protocol v2",
+#[utoipa::path(get, path = "/v2/models/{model}", operation_id = "inference_model", tag = "Open Inference Protocol v2",
     params(("model" = String, Path, description = "its name")),
     responses((status = 200, body = Metadata, description = "the model"), Wrong, WrongModel))]
-pub(super) async fn model(State(service): Shared, Path(named): Path<Named>) -> Answered<Metadata> {
+pub(super) async fn model(State(service): Shared, named: Result<Path<Named>, PathRejection>) -> Answered<Metadata> {
     let live = service.live();
-    named.check(&live)?;
+    Named::of(named)?.check(&live)?;
     let tensor = |name: &str, datatype, shape| TensorOf { name: name.to_owned(), datatype, shape };
     let inputs = match &live.schema.features {
         Features::Image(shape) => {
@@ -186,12 +192,15 @@ pub(super) struct ModelReady {
 }
 
 /// 200 while a model is ready to answer (Open Inference Protocol).
-#[utoipa::path(get, path = "/v2/models/{model}/ready", tag = "Open Inference Protocol v2",
+#[utoipa::path(get, path = "/v2/models/{model}/ready", operation_id = "inference_model_ready", tag = "Open Inference Protocol v2",
     params(("model" = String, Path, description = "its name")),
     responses((status = 200, body = ModelReady, description = "it is ready"), Wrong, WrongModel))]
-pub(super) async fn model_ready(State(service): Shared, Path(named): Path<Named>) -> Answered<ModelReady> {
+pub(super) async fn model_ready(
+    State(service): Shared,
+    named: Result<Path<Named>, PathRejection>,
+) -> Answered<ModelReady> {
     let live = service.live();
-    named.check(&live)?;
+    Named::of(named)?.check(&live)?;
     service.ready()?;
     Ok(axum::Json(ModelReady { name: live.name.clone(), ready: true }))
 }
@@ -235,13 +244,17 @@ struct OutputTensor {
 ///
 /// For pictures one tensor, `[n, d]` or `[n, height, width, channels]`; for a table one a column, by name, `[n]` or `[n, 1]`, or one of numbers,
 /// `[n, columns]`. The binary extension is not spoken: send and ask for data in JSON.
-#[utoipa::path(post, path = "/v2/models/{model}/infer", tag = "Open Inference Protocol v2",
+#[utoipa::path(post, path = "/v2/models/{model}/infer", operation_id = "inference_infer", tag = "Open Inference Protocol v2",
     params(("model" = String, Path, description = "its name")),
     request_body(content((Inference = "application/json"))),
     responses((status = 200, body = Inferred, description = "the answers"), Wrong, WrongModel, WrongTensors))]
-pub(super) async fn infer(State(service): Shared, Path(named): Path<Named>, request: Request) -> Answered<Inferred> {
+pub(super) async fn infer(
+    State(service): Shared,
+    named: Result<Path<Named>, PathRejection>,
+    request: Request,
+) -> Answered<Inferred> {
     let live = service.live();
-    named.check(&live)?;
+    Named::of(named)?.check(&live)?;
     if request.headers().contains_key(BINARY) {
         let problem = Problem::new(StatusCode::BAD_REQUEST, "the binary extension is not spoken here");
         return Err(problem.hint("send the data as JSON, with tritonclient by `binary_data=False`").into());
@@ -251,7 +264,7 @@ pub(super) async fn infer(State(service): Shared, Path(named): Path<Named>, requ
         let Inference { id, inputs, outputs } = from_json(&body)?;
         let outputs = wanted(&outputs, live)?;
         let rows = rows(inputs, &live.schema)?;
-        let chunks = memory::rows(rows.into_iter().map(|row| Ok(Value::Array(row))), &live.schema);
+        let chunks = memory::rows(rows.into_iter().map(|row| Ok(Value::Array(row))), &live.schema)?;
         Ok((chunks, (id, outputs)))
     };
     let (rows, (id, outputs), arriving) = service.read(&live, read).await?;

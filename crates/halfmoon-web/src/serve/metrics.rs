@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::Shared;
+use super::docs::Wrong;
 use super::feedback::Window;
 use crate::problem::Problem;
 
@@ -157,6 +158,7 @@ impl Metrics {
 /// What can be watched, in the text format of OpenMetrics.
 #[utoipa::path(get, path = "/metrics", tag = "watching", responses(
     (status = 200, body = String, content_type = "application/openmetrics-text", description = "requests, latencies, rows, classes, outliers, batches, feedback, the model"),
+    Wrong,
 ))]
 pub(super) async fn show(State(service): Shared) -> Result<Response, Problem> {
     let mut text = String::new();

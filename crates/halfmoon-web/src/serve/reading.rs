@@ -133,7 +133,7 @@ fn encoded(live: &Live, chunks: Vec<Chunk>) -> Rows {
 /// The rows of a body. An error only where it cannot be told what its rows are.
 pub(super) fn chunks(live: &Live, form: &Form) -> Result<Vec<Chunk>, Problem> {
     let chunks = match form {
-        Form::Csv(text) => memory::table(text, &live.schema, &live.options)?,
+        Form::Csv(text) => memory::table(text, &live.schema, &live.options),
         Form::Json(text) => memory::rows(json_rows(text)?.into_iter().map(row), &live.schema),
         Form::JsonLines(text) => {
             let lines = text.strip_suffix(b"\n").unwrap_or(text).split(|&byte| byte == b'\n');
@@ -142,9 +142,13 @@ pub(super) fn chunks(live: &Live, form: &Form) -> Result<Vec<Chunk>, Problem> {
         }
         Form::Pictures(files) => {
             let files: Vec<(String, &[u8])> = files.iter().map(|(name, file)| (name.clone(), &**file)).collect();
-            memory::pictures(&files, &live.schema)?
+            memory::pictures(&files, &live.schema)
         }
     };
+    let chunks = chunks.map_err(|error| {
+        let problem = Problem::from(error);
+        if problem.field.is_none() { problem.field("body") } else { problem }
+    })?;
     if chunks.is_empty() { Err(nothing()) } else { Ok(chunks) }
 }
 

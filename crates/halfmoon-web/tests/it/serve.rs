@@ -39,3 +39,9 @@ impl Answer {
 fn assert_near(value: &Value, expected: f64) {
     assert!(value.as_f64().is_some_and(|value| (value - expected).abs() < 1e-5), "{value} is not {expected}");
 }
+
+/// The value behind a metric's name and labels.
+fn metric(server: &Server, line: &str) -> Option<f64> {
+    let text = server.get("/metrics").text();
+    text.lines().find_map(|of| of.strip_prefix(line)?.trim().parse().ok())
+}

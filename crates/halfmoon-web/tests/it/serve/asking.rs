@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{assert_near, start, started};
+use super::{assert_near, metric, start, started};
 use crate::client::{Server, request};
 use crate::made_up::Made;
 use halfmoon_web::serve::Settings;
@@ -99,7 +99,7 @@ fn every_row_has_an_answer_whatever_it_holds() {
     assert_eq!(why(2), "`large` in column size is not a number; `green` in column colour");
     assert_eq!(why(3), "1 values instead of 2");
     assert!(why(7).contains("did you mean `sise`"), "{}", why(7));
-    // gaps are filled with the median, which is 0
+    // a gap is filled with 0
     assert_near(&answers[6]["confidence"], 0.5);
 }
 
@@ -220,10 +220,11 @@ fn feedback_measures_how_good_the_answers_were() {
     assert_near(&window["confidence"], 0.75);
     assert_near(&window["gap"], 0.25);
     assert_near(&window["ece"], 0.25);
-    let metrics = server.get("/metrics").text();
-    assert!(metrics.contains("halfmoon_feedback{figure=\"accuracy\"} 0.5\n"), "{metrics}");
-    assert!(metrics.contains("halfmoon_feedback{figure=\"gap\"} 0.25\n"), "{metrics}");
-    assert!(metrics.contains("halfmoon_feedback_labels_total 4\n"), "{metrics}");
+    for (figure, value) in [("accuracy", 0.5), ("gap", 0.25), ("n", 4.0)] {
+        let shown = metric(&server, &format!("halfmoon_feedback{{figure=\"{figure}\"}}")).expect("a figure");
+        assert_near(&json!(shown), value);
+    }
+    assert_eq!(metric(&server, "halfmoon_feedback_labels_total"), Some(4.0));
 }
 
 #[test]

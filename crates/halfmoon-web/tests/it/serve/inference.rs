@@ -145,7 +145,7 @@ fn tensors_that_do_not_fit_are_refused_with_their_field() {
         ),
         (json!([{"name": "size", "shape": [-1], "datatype": "FP32", "data": [1]}]), "inputs[0].shape[0]"),
         (json!([{"name": "size", "shape": [1], "datatype": "FP32", "data": 1}]), "inputs[0].data"),
-        (json!([{"name": "size", "shape": [1], "datatype": "FP32", "data": [{}]}]), "inputs[0].data"),
+        (json!([{"name": "size", "shape": [1], "datatype": "FP32", "data": [{}]}]), "inputs[0].data[0]"),
         (json!([{"name": "size", "shape": [1], "datatype": "FP32"}]), "inputs[0]"),
         (
             json!([{"name": "size", "shape": [0], "datatype": "FP32", "data": []}, {"name": "colour", "shape": [0], "datatype": "BYTES", "data": []}]),

@@ -8,14 +8,9 @@ use halfmoon_pool::{Result, Schema};
 use halfmoon_web::serve::{Served, Settings, Source, router};
 use serde_json::{Value, json};
 
-use super::{start, started};
+use super::{metric, start, started};
 use crate::client::Server;
 use crate::made_up::Made;
-
-fn metric(server: &Server, line: &str) -> Option<f64> {
-    let text = server.get("/metrics").text();
-    text.lines().find_map(|of| of.strip_prefix(line)?.trim().parse().ok())
-}
 
 #[test]
 fn metrics_count_requests_rows_classes_and_outliers() {
