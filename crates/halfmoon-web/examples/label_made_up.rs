@@ -5,7 +5,7 @@
 //! cargo run --release -p halfmoon-web --example label_made_up -- [FOLDER [PORT [SECONDS]]]
 //! ```
 //!
-//! FOLDER keeps the pictures (`photos/`) and the project; what is there is gone on with, also pictures of your own. SECONDS is how long each training takes.
+//! FOLDER keeps the pictures (`photos/`) and the project; what is there is gone on with, also pictures of your own, or a table `rows.csv` with a column `label`. SECONDS is how long each training takes.
 //! Interrupted with Ctrl-C. The digit of the picture `0017.png` is the 18th of scikit-learn's `load_digits`.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
@@ -26,14 +26,15 @@ fn main() -> Result<()> {
     let folder = given.next().map_or_else(|| std::env::temp_dir().join("halfmoon-label"), PathBuf::from);
     let port = given.next().and_then(|port| port.parse().ok()).unwrap_or(8_080);
     let seconds = given.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(3.0);
-    let data = folder.join("photos");
-    if !data.is_dir() {
+    let (table, photos) = (folder.join("rows.csv"), folder.join("photos"));
+    let (data, label) = if table.is_file() { (table, Some("label".to_owned())) } else { (photos, None) };
+    if label.is_none() && !data.is_dir() {
         made_up::write_digits(&data, 1_797);
     }
     let settings = Settings {
         project: folder.join("project.db"),
         data,
-        options: Options::default(),
+        options: Options { label, ..Options::default() },
         classes: (0..10).map(|digit| digit.to_string()).collect(),
         rule: "margin".to_owned(),
         model: "means".to_owned(),

@@ -283,7 +283,8 @@ fn map(said: &Said, inputs: &Array2<f32>, dataset: &Dataset, items: &[i64]) -> O
         let (likeliest, confidence) = likeliest(said.probs.row(at));
         let class = dataset.labels[said.rows[at]].map(|class| class.0);
         let point = MapPoint { item: items[at], x, y, class, likeliest: likeliest.0, confidence };
-        (x.is_finite() && y.is_finite()).then_some(point)
+        // What has no number yet cannot be clicked.
+        (x.is_finite() && y.is_finite() && items[at] > 0).then_some(point)
     };
     let points: Vec<MapPoint> = (0..said.rows.len()).filter_map(point).collect();
     (!points.is_empty()).then_some(MapOfCodes { points, axes })
@@ -359,5 +360,6 @@ fn outliers(
     order.truncate(LISTED);
     let rows: Vec<usize> = order.iter().map(|at| said.rows[*at]).collect();
     let p = |at: usize| normal.as_ref().map(|normal| p_value(normal, scores[at]));
-    items(&rows).into_iter().zip(order).map(|(item, at)| Outlier { item, p: p(at) }).collect()
+    let listed = items(&rows).into_iter().zip(order).filter(|(item, _)| *item > 0);
+    listed.map(|(item, at)| Outlier { item, p: p(at) }).collect()
 }

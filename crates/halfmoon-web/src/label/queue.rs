@@ -244,10 +244,10 @@ mod tests {
     /// Items that are to be labelled, in this order, by one person or by two.
     fn desk(lots: &[Lot]) -> Desk {
         let mut desk = Desk::new(&halfmoon_query::RULES[0]);
-        for (number, lot) in lots.iter().enumerate() {
+        for (number, lot) in (0..).zip(lots) {
             desk.add(Known {
                 id: number.to_string().into(),
-                item: Some(ItemId(i64::try_from(number).unwrap())),
+                item: Some(ItemId(number)),
                 split: Split::Train,
                 file: File::OfId,
                 row: None,
@@ -346,7 +346,7 @@ mod tests {
         let mut desk = desk(&lots);
         let ann = desk.annotator("ann");
         let places = desk.hand_out(ann, 20, &HashSet::new(), 0.25, Instant::now());
-        let judging: Vec<usize> = (0..20).filter(|&at| places[at] % 2 == 0).collect();
+        let judging: Vec<usize> = (0..20).filter(|&at| places[at].is_multiple_of(2)).collect();
         assert_eq!(judging, [3, 7, 11, 15, 19]);
     }
 

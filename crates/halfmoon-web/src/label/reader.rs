@@ -49,18 +49,19 @@ impl Reader {
         self.shared.change(|desk| desk.scan.state = "reading");
         let source = read::read(&settings.data, &settings.options)?;
         let found = scan::of_source(&settings.data, &source);
-        self.add_items(&found.items)?;
         self.add_classes(&found.classes)?;
-        self.add_labels(&found)?;
-        let unreadable = found.problems.len();
-        let first = found.problems.first().map(|problem| format!("{}: {}", problem.place, problem.reason));
-        let items = found.items;
-        self.take(source.train, &items[..]);
+        self.make_known(&found);
+        self.take(source.train, &found.items);
         self.drop_unread();
+        // From here on all can be asked about and learned from; the journal has what was shown, and gets the rest now.
         self.sort();
+        self.add_items(&found.items)?;
+        self.add_labels(&found)?;
+        let (items, unreadable) = (found.items.len(), found.problems.len());
+        let first = found.problems.first().map(|problem| format!("{}: {}", problem.place, problem.reason));
         self.shared.change(|desk| {
             desk.scan.state = "done";
-            desk.scan.files = desk.scan.files.max(items.len() + unreadable);
+            desk.scan.files = desk.scan.files.max(items + unreadable);
             desk.scan.unreadable = unreadable;
             desk.scan.message = match first {
                 None => String::new(),
@@ -109,6 +110,27 @@ impl Reader {
             is_broken: false,
             lot: self.shared.urn().draw(&listed.id),
         }
+    }
+
+    /// Makes what was read known, before it is in the journal.
+    fn make_known(&self, found: &scan::Scan) {
+        let mut labelled = found.labels.iter().map(|(at, _)| *at).peekable();
+        for (items, first) in found.items.chunks(HANDFUL).zip((0..).step_by(HANDFUL)) {
+            let mut desk = self.shared.desk();
+            for (item, at) in items.iter().zip(first..) {
+                desk.add(Known {
+                    id: item.id.as_str().into(),
+                    item: None,
+                    split: item.split,
+                    file: if item.path.is_some() { File::OfId } else { File::None },
+                    row: None,
+                    is_labelled_by_place: labelled.next_if_eq(&at).is_some(),
+                    is_broken: false,
+                    lot: self.shared.urn().draw(&item.id),
+                });
+            }
+        }
+        self.shared.tell();
     }
 
     /// Brings both lines of questions into the order of the lots.
@@ -194,7 +216,7 @@ impl Reader {
         for (items, first) in items[..dataset.len()].chunks(HANDFUL).zip((0_u32..).step_by(HANDFUL)) {
             let mut desk = self.shared.desk();
             for (item, row) in items.iter().zip(first..) {
-                // Only a process that ends is without the item.
+                // Made known before.
                 let Some(place) = desk.items.of_id(&item.id) else { return };
                 desk.put_row(place, row);
                 places.push(place);

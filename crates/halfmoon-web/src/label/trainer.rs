@@ -131,7 +131,9 @@ impl Room {
         };
         let has_failed =
             self.tried.as_ref().is_some_and(|(model, given)| *model == desk.model_name && desk.given < given + every);
-        if is_due && !has_failed && desk.labelled >= settings.first && desk.classes_to_learn() >= 2 {
+        // Labels that came with the data are all there by then.
+        let is_read = desk.scan.state == "done";
+        if is_read && is_due && !has_failed && desk.labelled >= settings.first && desk.classes_to_learn() >= 2 {
             return Some(Task::Train(data));
         }
         match &self.taught {

@@ -23,7 +23,7 @@ pub(super) fn project(shared: &Shared, desk: &Desk) -> Value {
     let state = match (model.is_training, model.is_ready) {
         (true, _) => "training",
         (false, true) => "ready",
-        (false, false) if desk.labelled >= settings.first && desk.data.is_some() => "waiting",
+        (false, false) if desk.labelled >= settings.first && desk.scan.state != "failed" => "waiting",
         (false, false) => "none",
     };
     json!({
@@ -80,7 +80,7 @@ fn message(shared: &Shared, desk: &Desk, state: &str) -> String {
     } else if classes == 2 && missing == 0 {
         wants.push("labels of two classes that are not to judge by".to_owned());
     }
-    if desk.data.is_none() {
+    if desk.scan.state != "done" {
         wants.push(
             if desk.scan.state == "failed" { "data that can be read" } else { "the end of the reading" }.to_owned(),
         );

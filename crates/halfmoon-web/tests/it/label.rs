@@ -1,5 +1,7 @@
 //! The labelling page's server: digits as PNG files, a model that is made up, and people that are.
 
+#![allow(clippy::unwrap_used, reason = "tests: a panic says where")]
+
 mod answers;
 mod asking;
 mod data;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use halfmoon_journal::scan::hash_of_file;
+use halfmoon_journal::scan::{contents, hash_of_file};
 use halfmoon_journal::{Item, ItemId};
 use halfmoon_pool::read::picture as pool_picture;
 use serde_json::{Value, json};
@@ -112,7 +112,10 @@ fn look(shared: &Shared, place: Place) -> Looked {
         (known.id.clone(), known.path(), known.split, known.item.is_some())
     };
     let mut looked = Looked { place, size: None, new: None, is_broken: false };
-    let Some(path) = path else { return looked };
+    let Some(path) = path else {
+        looked.new = row(shared, place).filter(|_| !has_number);
+        return looked;
+    };
     let file = pictures::file(&shared.settings.data, &path).ok();
     let size = file.as_ref().and_then(|file| pool_picture::size(file).ok());
     let content = file.as_ref().filter(|_| !has_number).and_then(|file| hash_of_file(file));
@@ -129,6 +132,17 @@ fn look(shared: &Shared, place: Place) -> Looked {
         Item { id: id.to_string(), path, content, split }
     });
     looked
+}
+
+/// A row of a table or of an array, as the reader writes it down.
+fn row(shared: &Shared, place: Place) -> Option<Item> {
+    let (id, split, row, data) = {
+        let desk = shared.desk();
+        let known = desk.items.get(place);
+        (known.id.to_string(), known.split, known.row?, desk.data.clone()?)
+    };
+    let content = contents(&data.read().select(&[row as usize])).pop()?;
+    Some(Item { id, path: None, content, split })
 }
 
 pub(super) async fn item(

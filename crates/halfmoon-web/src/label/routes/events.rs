@@ -62,6 +62,13 @@ impl Listener {
                 }
             };
             tokio::select! {
+                // In this order, so that what is due is told first.
+                biased;
+                () = pause => {
+                    (self.due, self.told) = (None, Instant::now());
+                    let project = view::project(&self.shared, &self.shared.desk());
+                    return Some(Event::default().event("project").data(project.to_string()));
+                }
                 changed = self.queue.changed() => {
                     changed.ok()?;
                     let round = *self.queue.borrow_and_update();
@@ -70,11 +77,6 @@ impl Listener {
                 changed = self.figures.changed() => {
                     changed.ok()?;
                     return Some(Event::default().event("panels").data("{}"));
-                }
-                () = pause => {
-                    (self.due, self.told) = (None, Instant::now());
-                    let project = view::project(&self.shared, &self.shared.desk());
-                    return Some(Event::default().event("project").data(project.to_string()));
                 }
                 changed = self.changes.changed(), if self.due.is_none() => {
                     changed.ok()?;

@@ -43,11 +43,13 @@ async fn made_up_examples_are_labelled_or_refused_and_are_no_items_of_the_data()
     assert_eq!(made.len(), 3);
     assert!(made.iter().all(|(_, item)| item.path.is_none()));
     let events = journal.events(EventId(0)).unwrap();
-    let of = |at: usize| events.iter().filter(move |(_, event)| event.action.item() == Some(made[at].0));
-    let numbers = of(0).find(|(_, event)| matches!(event.action, Action::Fields(_))).unwrap();
+    let number = |at: usize| Some(made[at].0);
+    let of = |at: usize| events.iter().filter(move |(_, event)| event.action.item() == number(at)).collect::<Vec<_>>();
+    let of_first = of(0);
+    let numbers = of_first.iter().find(|(_, event)| matches!(event.action, Action::Fields(_))).unwrap();
     assert_eq!(numbers.1.extra["generated"]["numbers"].as_array().unwrap().len(), 64);
-    assert!(of(0).any(|(_, event)| matches!(event.action, Action::Label(_, class) if class.0 == 4)));
-    assert!(of(1).any(|(_, event)| event.extra.get("refused") == Some(&json!(true))));
+    assert!(of(0).iter().any(|(_, event)| matches!(event.action, Action::Label(_, class) if class.0 == 4)));
+    assert!(of(1).iter().any(|(_, event)| event.extra.get("refused") == Some(&json!(true))));
     // neither asked about, nor shown as an item
     let (status, _) = site.try_get(&format!("/api/items/{}?annotator=ann", made[0].0.0)).await;
     assert_eq!(status, 404);

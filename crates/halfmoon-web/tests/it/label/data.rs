@@ -49,14 +49,15 @@ async fn a_link_out_of_the_folder_is_refused() {
     symlink(folder.0.join("secret"), photos.join("unlabelled")).unwrap();
     symlink(photos.join("0001.png"), photos.join("within.png")).unwrap();
     let site = Site::open(settings(&folder), MadeUp::default());
+    site.is_read().await;
     let mut ids = Vec::new();
-    for _ in 0..10 {
+    for _ in 0..3 {
         for question in site.get("/api/next?annotator=ann&n=50").await["questions"].as_array().unwrap() {
             ids.push(question["id"].as_str().unwrap().to_owned());
             site.label("ann", question, 1).await;
         }
     }
-    site.is_read().await;
+    assert_eq!(ids.len(), 7, "{ids:?}");
     assert!(ids.contains(&"within.png".to_owned()), "{ids:?}");
     assert!(ids.iter().all(|id| id != "link.png" && !id.starts_with("unlabelled")), "{ids:?}");
     // the reader read them, so they have numbers: the pictures are refused all the same
@@ -108,7 +109,8 @@ async fn a_table_is_asked_about_row_by_row() {
     let mut text = String::from("size,stained,shape,label\n");
     for row in 0..60 {
         let size = if row == 7 { String::new() } else { format!("{}.5", row % 20) };
-        text.push_str(&format!("{size},{},{},\n", ["no", "yes"][row % 2], ["round", "long", "odd"][row % 3]));
+        let row = [&size, ["no", "yes"][row % 2], ["round", "long", "odd"][row % 3], "\n"].join(",");
+        text.push_str(&row);
     }
     std::fs::write(&path, text).unwrap();
     let mut settings = settings(&folder);

@@ -58,7 +58,7 @@ impl Trainer for MadeUp {
         while began.elapsed() < self.pause {
             std::thread::sleep(Duration::from_millis(10));
             step += 1;
-            if !watch(step, 1 + self.pause.as_millis() as u64 / 10) {
+            if !watch(step, 1 + u64::try_from(self.pause.as_millis() / 10).expect("a short while")) {
                 return Ok(None);
             }
         }

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use super::made_up::{MadeUp, write_digits};
 
 /// Longer than anything here takes, on a machine that has other work.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Removed with the test.
 pub(crate) struct Folder(pub(crate) PathBuf);
