@@ -46,6 +46,7 @@ fn main() -> Result<()> {
         twice: 0.1,
         first: 10,
         every: 5,
+        about: serde_json::Map::new(),
         candidates: 20_000,
         seed: 1,
     };

@@ -61,7 +61,7 @@ use halfmoon_pool::encode::Encoding;
 use halfmoon_pool::scores::Predictor;
 use halfmoon_pool::{Dataset, Error, Result, read};
 use halfmoon_query::rule;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use self::clerk::Clerk;
 use self::desk::{Desk, Shared};
@@ -75,6 +75,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// How they are read.
     pub options: read::Options,
+    /// What a new project keeps beside its name, such as how its data are read: who opens it later reads them so, too.
+    pub about: Map<String, Value>,
     /// Classes to begin with, besides those of the data and of the project. There may be none: the page makes them.
     pub classes: Vec<String>,
     /// The rule that asks, by name.
@@ -201,5 +203,5 @@ fn journal(settings: &Settings) -> Result<Journal> {
     let data = settings.data.canonicalize().unwrap_or_else(|_| settings.data.clone());
     let name = data.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let data = Some(data.to_string_lossy().into_owned());
-    Journal::create(&settings.project, &Project { name, data, at: now, about: Map::new() }, &settings.classes, DATA)
+    Journal::create(&settings.project, &Project { name, data, at: now, about: settings.about.clone() }, &settings.classes, DATA)
 }

@@ -29,6 +29,7 @@ const MAX_BODY: usize = 64 << 20;
 
 pub(crate) fn run(args: &Label) -> std::result::Result<(), Failure> {
     let Found { project, data, reading } = find(args)?;
+    let kept = serde_json::to_value(&reading).expect("plain settings");
     let config = config(args, &data, reading)?;
     let teacher = Teacher { config: config.clone(), seed: args.seed, before: HashMap::new() };
     let models = MODELS.iter().map(|entry| (entry.name.to_owned(), entry.about.to_owned())).collect();
@@ -36,6 +37,7 @@ pub(crate) fn run(args: &Label) -> std::result::Result<(), Failure> {
         project,
         data,
         options: config.options(),
+        about: serde_json::Map::from_iter([("data".to_owned(), kept)]),
         classes: args.reading.classes.clone().unwrap_or_default(),
         rule: args.rule.clone(),
         model: config.run.models[0].clone(),

@@ -50,6 +50,7 @@ pub(crate) fn settings(folder: &Folder) -> Settings {
         twice: 0.1,
         first: 10,
         every: 5,
+        about: serde_json::Map::new(),
         candidates: 20_000,
         seed: 1,
     }
