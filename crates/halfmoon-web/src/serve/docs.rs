@@ -5,13 +5,14 @@ mod errors;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
+use axum::extract::State;
 use axum::response::Html;
 use serde_json::{Map, Value, json};
 use utoipa::{OpenApi, ToSchema};
 
 use self::errors::{AnyError, InferError};
 pub(super) use self::errors::{ErrorBody, Wrong, WrongBody, WrongModel, WrongTensors};
-use super::{feedback, health, infer, metrics, predict};
+use super::{Shared, feedback, health, infer, metrics, predict};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -59,6 +60,17 @@ pub(super) enum Row {
     Values(Vec<Value>),
 }
 
+/// The true classes of rows that were answered, or of rows that come with them: a class a row, null where it is not known.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "says what `feedback` takes apart")]
+pub(super) enum Truth {
+    /// By the `id` of the answer.
+    OfAnswer { id: String, labels: Vec<Option<String>> },
+    /// The rows are answered once more.
+    OfRows { rows: Vec<Row>, labels: Vec<Option<String>> },
+}
+
 /// Files of pictures, one a part.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "says what `reading` takes apart")]
@@ -85,7 +97,7 @@ fn with_versions(api: &mut Value) {
         for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
             let id = operation["operationId"].as_str().map(|id| format!("{id}_of_version"));
             operation["operationId"] = json!(id);
-            if let Some(parameters) = operation["parameters"].as_array_mut() {
+            if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
                 parameters.push(json!({
                     "name": "version", "in": "path", "required": true, "description": "its version",
                     "schema": { "type": "string" },
@@ -100,8 +112,21 @@ fn with_versions(api: &mut Value) {
 #[utoipa::path(get, path = "/openapi.json", tag = "watching", responses(
     (status = 200, body = Object, description = "OpenAPI 3.1"), Wrong,
 ))]
-pub(super) async fn openapi() -> axum::Json<&'static Value> {
-    axum::Json(&OPENAPI)
+pub(super) async fn openapi(State(service): Shared) -> axum::Json<Value> {
+    let live = service.live();
+    let mut api = OPENAPI.clone();
+    // What only this model knows.
+    let classes: Vec<Value> = live.schema.classes.iter().map(|class| json!(class)).chain([Value::Null]).collect();
+    for of in api["components"]["schemas"]["Truth"]["oneOf"].as_array_mut().into_iter().flatten() {
+        of["properties"]["labels"]["items"]["enum"] = json!(classes);
+    }
+    let operations = api["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    let operations = operations.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    for parameter in operations.filter_map(|of| of.get_mut("parameters")?.as_array_mut()).flatten() {
+        let known = if parameter["name"] == "model" { &live.name } else { &live.version };
+        parameter["schema"]["enum"] = json!([known]);
+    }
+    axum::Json(api)
 }
 
 /// A page that lists these routes.

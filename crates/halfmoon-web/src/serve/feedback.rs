@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Shared;
-use super::docs::{ErrorBody, Row, Wrong, WrongBody};
+use super::docs::{ErrorBody, Truth, Wrong, WrongBody};
 use super::live::Live;
 use super::reading::Form;
 use crate::problem::{Json, Problem, from_json, json_body};
@@ -108,18 +108,12 @@ impl Live {
     }
 }
 
-/// The true classes of a request's rows, or of rows that come with them.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct Truth<'a> {
-    /// Of a request that was answered; or else `rows`.
-    #[schema(example = "6bb0d1a4c3f7e95a2d8c4b1e0f963a57")]
+/// The true classes of a request's rows, or of rows that come with them; see [`Truth`](super::docs::Truth).
+#[derive(Deserialize)]
+struct Told<'a> {
     id: Option<String>,
-    /// As for `/predict`: they are answered once more.
     #[serde(borrow)]
-    #[schema(value_type = Option<Vec<Row>>)]
     rows: Option<&'a RawValue>,
-    /// A class a row; null where it is not known.
-    #[schema(example = json!(["cat", null]))]
     labels: Vec<Option<String>>,
 }
 
@@ -145,7 +139,7 @@ pub(super) struct Counted {
 pub(super) async fn feedback(State(service): Shared, request: Request) -> Result<Json<Counted>, Problem> {
     let live = service.live();
     let body: Bytes = json_body(request).await?;
-    let Truth { id, rows, labels } = from_json(&body)?;
+    let Told { id, rows, labels } = from_json(&body)?;
     let labels = classes(&labels, &live.schema)?;
     let of_length = |rows: usize| {
         let problem = format!("{} labels for {rows} rows", labels.len());

@@ -16,6 +16,9 @@ use halfmoon_web::guard::{Bind, bind};
 
 use crate::client::{Server, request};
 
+/// More than a connection holds that nobody reads from.
+const LARGE: usize = 64 << 20;
+
 fn router() -> Router {
     let slow = || async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -40,6 +43,7 @@ fn router() -> Router {
         .route("/slow", get(slow))
         .route("/hang", get(hang))
         .route("/events", get(events))
+        .route("/large", get(|| async { vec![b'x'; LARGE] }))
         .route("/panic", get(|| async { assert_eq!(1, 2, "this panic belongs to the test") }))
         .route("/kept", get(|| async { ([(header::CACHE_CONTROL, "max-age=1")], "kept").into_response() }))
 }
@@ -229,6 +233,17 @@ fn who_is_slow_is_not_waited_for() {
     assert_eq!(server.get("/hang").problem().0, 503);
     assert_eq!(server.get("/hang").header("retry-after"), Some("1"));
     assert_eq!(server.get("/slow").text(), "slow");
+}
+
+#[test]
+fn who_does_not_read_is_not_waited_for() {
+    let server = Server::with(&Bind { patience: Duration::from_millis(400), ..Bind::loopback(0) }, router());
+    assert_eq!(server.get("/large").body.len(), LARGE);
+    let mut client = server.connect();
+    client.send(&request(server.address, "GET", "/large", &[], b""));
+    std::thread::sleep(Duration::from_millis(1500));
+    let (rest, _) = client.rest();
+    assert!(rest.len() < LARGE, "{}", rest.len());
 }
 
 #[test]

@@ -87,6 +87,10 @@ fn the_description_has_every_route_and_every_status() {
             operations.iter().filter(|(_, _, other)| other["operationId"] == operation["operationId"]).collect();
         assert_eq!(ids.len(), 1, "{}", operation["operationId"]);
     }
+    let known = &api["paths"]["/v2/models/{model}/versions/{version}"]["get"]["parameters"];
+    assert_eq!((&known[0]["schema"]["enum"], &known[1]["schema"]["enum"]), (&json!(["moon"]), &json!(["run-0"])));
+    let labels = &api["components"]["schemas"]["Truth"]["oneOf"][1]["properties"]["labels"]["items"]["enum"];
+    assert_eq!(labels, &json!(["low", "high", null]));
     // Every reference leads somewhere.
     let text = api.to_string();
     for name in text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
