@@ -60,6 +60,7 @@ fn kind(name: &str) -> &'static str {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests: a panic says where")]
 mod tests {
     use super::*;
     use http_body_util::BodyExt;
