@@ -116,6 +116,11 @@ impl std::fmt::Display for Status {
     }
 }
 
+/// Whether this names data that are part of the program, and no file.
+pub fn is_built_in(path: &Path) -> bool {
+    (digits::FORMAT.claims)(path)
+}
+
 /// Items in one chunk of a stream.
 pub const CHUNK: usize = 1024;
 

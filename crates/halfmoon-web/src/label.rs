@@ -203,5 +203,10 @@ fn journal(settings: &Settings) -> Result<Journal> {
     let data = settings.data.canonicalize().unwrap_or_else(|_| settings.data.clone());
     let name = data.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let data = Some(data.to_string_lossy().into_owned());
-    Journal::create(&settings.project, &Project { name, data, at: now, about: settings.about.clone() }, &settings.classes, DATA)
+    Journal::create(
+        &settings.project,
+        &Project { name, data, at: now, about: settings.about.clone() },
+        &settings.classes,
+        DATA,
+    )
 }

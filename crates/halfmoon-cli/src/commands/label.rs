@@ -12,6 +12,7 @@ use halfmoon::ops::in_pool_of;
 use halfmoon::run;
 use halfmoon::train::{Then, Watch};
 use halfmoon_journal::Journal;
+use halfmoon_pool::read::is_built_in;
 use halfmoon_pool::scores::Predictor;
 use halfmoon_pool::{Error, Result};
 use halfmoon_web::guard::{self, interrupted};
@@ -24,7 +25,7 @@ use crate::args::Label;
 /// Steps of a training between labels, where nothing else was said: people wait for nothing, but the queue does.
 const STEPS: i64 = 600;
 
-/// What a labelled picture takes on the way here: a label, not a file. Imports are larger.
+/// Bytes of a request: files of labels that are imported are the largest.
 const MAX_BODY: usize = 64 << 20;
 
 pub(crate) fn run(args: &Label) -> std::result::Result<(), Failure> {
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &Label) -> std::result::Result<(), Failure> {
         candidates: args.candidates.get(),
         seed: args.seed,
     };
-    let bound = guard::bind(&super::serve::door(&args.listening, args.port, MAX_BODY)?)?;
+    let bound = guard::bind(&super::serve::door(&args.listening, args.port, MAX_BODY))?;
     let (router, running) = label::open(settings, teacher)?;
     let router = router.fallback(halfmoon_web::page::page);
     println!("label at {}  (Ctrl-C ends it; nothing is lost)", bound.url());
@@ -92,6 +93,10 @@ fn find(args: &Label) -> Result<Found> {
             return Err(Error::usage(problem, "name another file with --project, or that data"));
         }
         return Ok(found);
+    }
+    // The server would wait for the data to appear.
+    if !args.data.exists() && !is_built_in(&args.data) {
+        return Err(Error::data(args.data.as_path(), "does not exist", "name a folder of pictures, a table or arrays"));
     }
     // Built-in data have a name and no place.
     let data = args.data.canonicalize().unwrap_or_else(|_| args.data.clone());

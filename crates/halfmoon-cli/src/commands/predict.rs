@@ -221,7 +221,7 @@ impl<'a> Lines<'a> {
                     classes[label.index()].clone(),
                     probs[label.index()].to_string(),
                     log_density.map_or(String::new(), |density| density.to_string()),
-                    say(status),
+                    status.to_string(),
                     set.as_ref().map_or(String::new(), |set| joined(set, classes)),
                 ];
                 if *flags {
@@ -238,7 +238,7 @@ impl<'a> Lines<'a> {
                 let set = set.as_ref().map(|set| set.iter().map(|class| &classes[class.index()]).collect::<Vec<_>>());
                 let mut line = json!({
                     "id": id, "label": classes[label.index()], "confidence": probs[label.index()],
-                    "log_density": log_density, "status": say(status), "set": set, "probs": of_classes,
+                    "log_density": log_density, "status": status.to_string(), "set": set, "probs": of_classes,
                 });
                 if *flags {
                     line["outlier_p"] = outlier.as_ref().map(|outlier| outlier.p).into();
@@ -254,12 +254,12 @@ impl<'a> Lines<'a> {
             Lines::Csv { out, classes, flags } => {
                 let behind = 1 + if *flags { 2 } else { 0 } + classes.len();
                 let empty = std::iter::repeat_n("", behind);
-                let status = say(status);
+                let status = status.to_string();
                 out.write_record([id, "", "", "", &status].into_iter().chain(empty)).map_err(csv_io)
             }
             Lines::Json { out, flags, .. } => {
                 let mut line = json!({
-                    "id": id, "label": null, "confidence": null, "log_density": null, "status": say(status),
+                    "id": id, "label": null, "confidence": null, "log_density": null, "status": status.to_string(),
                     "set": null, "probs": null,
                 });
                 if *flags {
@@ -283,14 +283,6 @@ impl<'a> Lines<'a> {
 fn joined(set: &[Class], classes: &[String]) -> String {
     let name = |class: &Class| classes[class.index()].replace('\\', r"\\").replace('|', r"\|");
     set.iter().map(name).collect::<Vec<_>>().join("|")
-}
-
-fn say(status: &Status) -> String {
-    match status {
-        Status::Ok => "ok".into(),
-        Status::Unseen(what) => format!("unseen: {what}"),
-        Status::Unreadable(why) => format!("unreadable: {why}"),
-    }
 }
 
 fn csv_io(error: csv::Error) -> std::io::Error {

@@ -22,26 +22,29 @@ pub(crate) fn run(args: &Serve) -> std::result::Result<(), Failure> {
         flag: args.flag_outliers,
         batch: args.batch.get(),
         reload_every: Some(LOOK_EVERY),
+        tell: Box::new(|line| eprintln!("note: {line}")),
         ..Settings::default()
     };
     let (router, stopper) = serve::router(source, settings)?;
-    let bound = guard::bind(&door(&args.listening, args.port, args.max_body.get() << 20)?)?;
+    let bound = guard::bind(&door(&args.listening, args.port, args.max_body.get() << 20))?;
     println!("{} is served at {}  (its routes are at /docs; Ctrl-C ends it)", args.run.display(), bound.url());
-    let end = bound.serve(router, interrupted());
-    stopper.stop();
-    Ok(end?)
+    let told_to_stop = async {
+        interrupted().await;
+        stopper.stop();
+    };
+    Ok(bound.serve(router, told_to_stop)?)
 }
 
 /// Where a server listens, and whom it lets in.
-pub(super) fn door(listening: &Listening, port: u16, max_body: usize) -> Result<Bind> {
+pub(super) fn door(listening: &Listening, port: u16, max_body: usize) -> Bind {
     let from_environment = || std::env::var("HALFMOON_TOKEN").ok().filter(|token| !token.is_empty());
-    Ok(Bind {
+    Bind {
         host: listening.host,
         token: listening.token.clone().or_else(from_environment),
         allowed_hosts: listening.allow_host.clone(),
         max_body,
         ..Bind::loopback(port)
-    })
+    }
 }
 
 /// A run folder, which a later training may replace.

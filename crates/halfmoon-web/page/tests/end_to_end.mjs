@@ -1,6 +1,6 @@
 // A person at the page, from the name to the export, with a browser that is steered. Against the mock or the real server:
 //
-//   node tests/end_to_end.mjs URL [--shots FOLDER] [--labels 60] [--pause-at 30 --until FILE]
+//   node tests/end_to_end.mjs URL [--shots FOLDER] [--labels 60] [--pace MS] [--pause-at 30 --until FILE]
 //
 // The project is to be without labels of Ann and Ben: every label of theirs is counted at the end.
 // The driver knows the truth: items are files `NNNN_C.png` of class C. With --pause-at it makes FILE.paused after so many labels,
@@ -8,12 +8,13 @@
 // Prints one line of JSON; ends with 1 where a fact fails.
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const { values: options, positionals: [address = 'http://127.0.0.1:8123/'] } = parseArgs({
   allowPositionals: true,
-  options: { shots: { type: 'string' }, labels: { type: 'string', default: '60' }, 'pause-at': { type: 'string' }, until: { type: 'string' }, chromium: { type: 'string', default: '/usr/bin/chromium' } },
+  options: { shots: { type: 'string' }, labels: { type: 'string', default: '60' }, pace: { type: 'string', default: '0' }, 'pause-at': { type: 'string' }, until: { type: 'string' }, chromium: { type: 'string', default: '/usr/bin/chromium' } },
 });
 const base = new URL(address);
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -153,6 +154,7 @@ let windows = null;
 for (let n = 1; answers < total; n++) {
   const { page } = ann;
   await label(ann, { wrongFirst: n % 11 === 0 });
+  await pause(Number(options.pace));
   if (n === 5) {
     const before = await current(page);
     await page.keyboard.press('s');

@@ -12,6 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const [halfmoon, shots] = process.argv.slice(2).map((path) => resolve(path))
 const LABELS = 60
+// Milliseconds that a person looks at a picture before the next key: a fast one.
+const PACE = 300
 const here = (name) => new URL(name, import.meta.url).pathname
 const place = mkdtempSync(join(tmpdir(), 'halfmoon-page-'))
 const classes = [...'0123456789']
@@ -32,7 +34,7 @@ async function start(port) {
 /** Sixty labels in a browser; the program is killed after half of them. */
 async function label(running) {
     const go = join(place, 'go')
-    const args = [here('end_to_end.mjs'), running.url, '--labels', String(LABELS), '--pause-at', '30', '--until', go]
+    const args = [here('end_to_end.mjs'), running.url, '--labels', String(LABELS), '--pace', String(PACE), '--pause-at', '30', '--until', go]
     const driver = spawn('node', shots ? [...args, '--shots', shots] : args, { stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
     driver.stdout.on('data', (piece) => { said += piece })

@@ -173,7 +173,9 @@ impl Room {
             let mut learn: Vec<(usize, Class)> =
                 learn.filter_map(|(_, known, class)| Some((known.row? as usize, class))).collect();
             learn.sort_unstable();
-            let (classes, last_event, given) = (desk.classes.clone(), desk.last_event, desk.given);
+            let (mut classes, last_event, given) = (desk.classes.clone(), desk.last_event, desk.given);
+            // A class that was made just now and that nobody gave yet would draw items to it which are of another.
+            classes.truncate(learn.iter().map(|(_, class)| class.index() + 1).max().unwrap_or(0));
             let (model, round) = (desk.model_name.clone(), desk.last_round + 1);
             desk.model.is_training = true;
             (desk.model.step, desk.model.steps) = (0, 0);

@@ -32,10 +32,6 @@ fn of_rule(rule: &str, reason: &str, probs: Option<&[f32]>, classes: &[String]) 
         }
         None => "the model hesitates".to_owned(),
     };
-    let guess = || match &two {
-        Some((first, p, ..)) => format!("; the model's best guess is {first} ({})", percent(*p)),
-        None => String::new(),
-    };
     match rule {
         "random" => "drawn at random".to_owned(),
         "margin" => doubt(),
@@ -45,19 +41,18 @@ fn of_rule(rule: &str, reason: &str, probs: Option<&[f32]>, classes: &[String]) 
         },
         "entropy" | "soft_vote_entropy" | "plausible_entropy" => format!("many classes are possible; {}", doubt()),
         "variation_ratio" | "mean_std" | "vote_entropy" | "committee_kl" | "bald" | "power_bald" => {
-            format!("variants of the model contradict each other{}", guess())
+            "variants of the model contradict each other".to_owned()
         }
-        "batch_bald" => format!(
-            "variants of the model contradict each other, and in another way than about the ones before{}",
-            guess()
-        ),
-        "k_center" => format!("far from anything labelled{}", guess()),
+        "batch_bald" => {
+            "variants of the model contradict each other, and in another way than about the ones before".to_owned()
+        }
+        "k_center" => "far from anything labelled".to_owned(),
         "badge" | "bait" | "gradient_length" => format!("its label would change the model much; {}", doubt()),
         "error_reduction" => format!("its label is expected to make the others surer; {}", doubt()),
         "density_weighted" => format!("many items are like it, and {}", doubt()),
         "cold_start" => format!("typical of many items: {reason}"),
-        "novelty" => format!("unlike what the model has seen{}", guess()),
-        "vaal" | "aral" | "aral_by_class" => format!("unlike the labelled items{}", guess()),
+        "novelty" => "unlike what the model has seen".to_owned(),
+        "vaal" | "aral" | "aral_by_class" => "unlike the labelled items".to_owned(),
         // A rule that is newer than this list says it itself.
         _ => reason.to_owned(),
     }

@@ -34,7 +34,8 @@ async fn a_folder_is_asked_about_before_a_picture_was_decoded() {
 async fn no_request_waits_for_a_training() {
     let folder = Folder::new("no-wait");
     let trainer = MadeUp { pause: Duration::from_secs(3), is_deaf: true, ..MadeUp::default() };
-    let site = Site::of_digits(&folder, 300, trainer);
+    // More than can be labelled within two seconds.
+    let site = Site::of_digits(&folder, 1_700, trainer);
     site.is_read().await;
     site.oracle("ann", 12).await;
     let began = site.project(|project| project["model"]["state"] == "training").await;
