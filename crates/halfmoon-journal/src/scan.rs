@@ -51,8 +51,10 @@ pub fn of_source(path: &Path, source: &Source) -> Scan {
     let ids = ids(&splits.iter().map(|(split, dataset)| (*split, &dataset.ids, dataset.len())).collect::<Vec<_>>());
     for ((split, dataset), ids) in splits.into_iter().zip(ids) {
         let contents = contents(dataset);
+        // Names of pictures are files; those of rows in a file with a column of ids are not.
+        let are_files = matches!(dataset.ids, Ids::Names(_)) && matches!(dataset.schema.features, Features::Image(_));
         for ((row, content), id) in contents.into_iter().enumerate().zip(ids) {
-            let path_of_item = matches!(dataset.ids, Ids::Names(_)).then(|| dataset.ids.get(row));
+            let path_of_item = are_files.then(|| dataset.ids.get(row));
             let content = match path_of_item.as_deref().map(|file| hash_of_file(&path.join(file))) {
                 Some(Some(of_file)) => of_file,
                 Some(None) => {

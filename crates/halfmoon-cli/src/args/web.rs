@@ -40,7 +40,7 @@ pub(crate) struct Label {
     /// How items are chosen; the page can change it
     #[arg(long, value_name = "RULE", default_value = "margin", value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.name)))]
     pub(crate) rule: String,
-    /// The share of questions that are drawn at random and never learned from, so that the accuracy shown is honest
+    /// The share of items that are drawn at random and whose labels are never learned from, so that the accuracy shown is honest
     #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = part)]
     pub(crate) judge: f64,
     /// The share of items that a second person is asked about, too

@@ -54,7 +54,8 @@ pub(crate) fn run(args: &Label) -> std::result::Result<(), Failure> {
     let (router, running) = label::open(settings, teacher)?;
     let router = router.fallback(halfmoon_web::page::page);
     println!("label at {}  (Ctrl-C ends it; nothing is lost)", bound.url());
-    if !args.no_browser {
+    // With a token in it the address is no argument for others to see.
+    if !args.no_browser && !bound.url().contains("?token=") {
         browse(&bound.url());
     }
     let end = bound.serve(router, interrupted());

@@ -15,6 +15,7 @@ use axum::response::Response;
 use crate::problem::Problem;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Names that are ours.
 pub(super) struct Hosts {
@@ -45,7 +46,7 @@ impl Hosts {
     }
 }
 
-/// Refuses what came by a name that is not ours, or from another site's page unless it only reads.
+/// Refuses what came by a name that is not ours, or from another site's page unless it is a link that somebody followed.
 pub(super) async fn ours(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Result<Response, Problem> {
     let host = host(&request)?;
     if !hosts.are_ours(&host) {
@@ -53,8 +54,8 @@ pub(super) async fn ours(State(hosts): State<Arc<Hosts>>, request: Request, next
         let problem = Problem::new(StatusCode::FORBIDDEN, format!("this server is not known as {shown}"));
         return Err(problem.field("host").hint("names it may be asked by are given when it is started"));
     }
-    let only_reads = [Method::GET, Method::HEAD].contains(request.method());
-    if !only_reads && !is_same_site(request.headers(), &host, &hosts) {
+    let is_link = [Method::GET, Method::HEAD].contains(request.method()) && is_followed(request.headers());
+    if !is_link && !is_same_site(request.headers(), &host, &hosts) {
         let problem = Problem::new(StatusCode::FORBIDDEN, "the request comes from a page of another site");
         return Err(problem.field("origin"));
     }
@@ -77,6 +78,11 @@ fn host(request: &Request) -> Result<String, Problem> {
         }
         _ => Ok(host.to_owned()),
     }
+}
+
+/// Whether a person followed a link, and no page of another site embeds or fetches something of ours: what reads may take a turn in a queue.
+fn is_followed(headers: &HeaderMap) -> bool {
+    headers.get(SEC_FETCH_MODE).is_none_or(|mode| mode == "navigate")
 }
 
 /// What is no browser sends neither header.

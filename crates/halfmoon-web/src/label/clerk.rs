@@ -174,12 +174,14 @@ impl Seen {
 
     /// What came since.
     fn look(&mut self, journal: &Journal, shared: &Shared) -> Result<()> {
+        // Of one moment: else a label could come before its item.
+        let _now = journal.snapshot()?;
         self.look_for_items(journal, shared)?;
         let (mut touched, mut has_classes, mut given) = (BTreeSet::new(), false, 0);
         let mut undone = Vec::new();
-        let before = self.event;
-        journal.each_event(before, &mut |id, event| {
-            self.event = id;
+        let mut last = self.event;
+        journal.each_event(self.event, &mut |id, event| {
+            last = id;
             match event.action {
                 Action::Undo(event) => undone.push(event),
                 Action::NewClass(_) => has_classes = true,
@@ -188,7 +190,7 @@ impl Seen {
             given += usize::from(matches!(event.action, Action::Label(..)));
             Ok(())
         })?;
-        if self.event == before {
+        if last == self.event {
             return Ok(());
         }
         for event in &undone {
@@ -207,8 +209,10 @@ impl Seen {
                 desk.put(*item, labels);
             }
             desk.given += given + undone.len();
-            desk.last_event = self.event;
+            desk.last_event = last;
         });
+        // Only now: what could not be read is looked at again.
+        self.event = last;
         Ok(())
     }
 

@@ -310,7 +310,8 @@ impl Desk {
     /// How many classes there are to learn from.
     pub(super) fn classes_to_learn(&self) -> usize {
         let mut seen = vec![false; self.classes.len()];
-        for (_, _, class) in self.verdicts().filter(|(_, known, _)| !known.lot.is_judging) {
+        let is_learned = |known: &Known| !known.lot.is_judging && known.row.is_some();
+        for (_, _, class) in self.verdicts().filter(|(_, known, _)| is_learned(known)) {
             seen[class.index()] = true;
         }
         seen.into_iter().filter(|seen| *seen).count()

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use halfmoon_journal::{ItemId, Model};
 use halfmoon_pool::calibration::{BINNING, ece, reliability};
-use halfmoon_pool::label_errors::likely_label_errors;
 use halfmoon_pool::metric::{predicted, wilson};
 use halfmoon_pool::outlier::{Mahalanobis, OUTLIER_SCORES, OutlierScore, outlier_scores, p_value, rounded};
 use halfmoon_pool::scores::{Predictions, Predictor, Scores, probs};
@@ -109,7 +108,6 @@ pub(super) struct Outlier {
 /// The items to judge by that have a label, and what the model says of them.
 pub(super) struct Judged {
     pub(super) rows: Vec<usize>,
-    pub(super) places: Vec<Place>,
     pub(super) predictions: Predictions,
 }
 
@@ -181,7 +179,7 @@ pub(super) fn of(
     let items = |rows: &[usize]| items_of(shared, data, rows);
     let outliers = outliers(&said, &scores_of_judged, judged, mahalanobis, &items, &mut notes);
     let map = map(&said, &inputs, &dataset, &items(&sample));
-    let doubtful = doubtful(shared, answers, judged);
+    let doubtful = doubtful(shared, answers);
     let now = judged.accuracy();
     // The model of this round is in the journal by now; the desk has the rounds before it.
     let mut curve = shared.desk().figures.curve.clone();
@@ -221,8 +219,14 @@ fn sample(shared: &Shared, data: &Data, dataset: &Dataset) -> Vec<usize> {
     let mut all: Vec<usize> = labelled.iter().copied().collect();
     all.sort_unstable();
     let mut rows = evenly(&all, ON_MAP / 2);
-    // Files lie in the order of their names, often by class: one of so many of all is a fair view.
-    let others: Vec<usize> = (0..dataset.len().min(data.places.len())).filter(|row| !labelled.contains(row)).collect();
+    // Files lie in the order of their names, often by class: one of so many of all is a fair view. What is to judge by is not shown with the model's
+    // guess before somebody has labelled it.
+    let judging: HashSet<Place> = {
+        let desk = shared.desk();
+        desk.items.iter().filter(|(_, known)| known.lot.is_judging).map(|(place, _)| place).collect()
+    };
+    let is_shown = |row: &usize| !labelled.contains(row) && !judging.contains(&data.places[*row]);
+    let others: Vec<usize> = (0..dataset.len().min(data.places.len())).filter(is_shown).collect();
     rows.extend(evenly(&others, ON_MAP - rows.len()));
     rows
 }
@@ -296,21 +300,16 @@ pub(super) fn likeliest(probs: ArrayView1<f32>) -> (Class, f32) {
     (class, probs.get(class.index()).copied().unwrap_or(0.0))
 }
 
-/// Labels that the model speaks against: those that it has not learned, and those that it could not learn.
-fn doubtful(shared: &Shared, answers: &Answers, judged: &Judged) -> Vec<Doubt> {
+/// Labels that the model speaks against although it has learned them. Those to judge by are not listed: who mends them by what the model says
+/// makes it look better than it is.
+fn doubtful(shared: &Shared, answers: &Answers) -> Vec<Doubt> {
     let desk = shared.desk();
     let mut found: Vec<(f32, Place, Class, Class, f32)> = Vec::new();
-    for suspect in likely_label_errors(&judged.predictions).unwrap_or_default() {
-        let place = judged.places[suspect.item];
-        found.push((suspect.p_label - suspect.p_likely, place, suspect.label, suspect.likely, suspect.p_likely));
-    }
-    let judging = (judged.places.iter().zip(&judged.predictions.classes).enumerate())
-        .map(|(row, (place, class))| (*place, *class, judged.predictions.probs.row(row)));
     let learned = desk.verdicts().filter(|(_, known, _)| !known.lot.is_judging).filter_map(|(place, _, class)| {
         let row = *answers.rows.get(&place)?;
         Some((place, class, answers.probs.row(row)))
     });
-    for (place, class, probs) in judging.chain(learned) {
+    for (place, class, probs) in learned {
         let (likely, confidence) = likeliest(probs);
         if likely != class && confidence >= SURE {
             let p_label = probs.get(class.index()).copied().unwrap_or(0.0);

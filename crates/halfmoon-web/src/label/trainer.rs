@@ -174,7 +174,7 @@ impl Room {
                 learn.filter_map(|(_, known, class)| Some((known.row? as usize, class))).collect();
             learn.sort_unstable();
             let (mut classes, last_event, given) = (desk.classes.clone(), desk.last_event, desk.given);
-            // A class that was made just now and that nobody gave yet would draw items to it which are of another.
+            // Classes at the end, such as one that was made just now, would draw items to them before anybody gave them.
             classes.truncate(learn.iter().map(|(_, class)| class.index() + 1).max().unwrap_or(0));
             let (model, round) = (desk.model_name.clone(), desk.last_round + 1);
             desk.model.is_training = true;
@@ -261,22 +261,20 @@ impl Room {
 
     /// What the model says of the items to judge by that have a label.
     fn judged(&self, data: &Data, predictor: &dyn Predictor) -> Judged {
-        let mut found: Vec<(usize, Place, Class)> = {
+        let mut found: Vec<(usize, Class)> = {
             let desk = self.shared.desk();
             let judging = desk.verdicts().filter(|(_, known, _)| known.lot.is_judging);
-            judging.filter_map(|(place, known, class)| Some((known.row? as usize, place, class))).collect()
+            judging.filter_map(|(_, known, class)| Some((known.row? as usize, class))).collect()
         };
         found.sort_unstable();
-        let rows: Vec<usize> = found.iter().map(|(row, ..)| *row).collect();
-        let places = found.iter().map(|(_, place, _)| *place).collect();
-        let truths: Vec<Class> = found.iter().map(|(.., class)| *class).collect();
+        let rows: Vec<usize> = found.iter().map(|(row, _)| *row).collect();
+        let truths: Vec<Class> = found.iter().map(|(_, class)| *class).collect();
         let questions = Questions { needs: &[], draws: 0, seed: 0 };
         let dataset = data.read();
         let (said, _) = scoring::ask(predictor, &questions, (&dataset, &data.encoding), &rows, false);
         let least = truths.iter().map(|class| class.index() + 1).max().unwrap_or(0);
         Judged {
             rows,
-            places,
             predictions: Predictions { probs: widened(probs(&said.scores.log_probs), least), classes: truths },
         }
     }
@@ -327,8 +325,8 @@ impl Room {
         Ok(())
     }
 
-    /// Rows that nobody has labelled, to learn from or to judge by, in ascending order.
-    fn open_rows(&self, data: &Data, is_judging: bool) -> Vec<usize> {
+    /// Rows that nobody has labelled and that are not to judge by, in ascending order.
+    fn open_rows(&self, data: &Data) -> Vec<usize> {
         let mut rows = Vec::new();
         // A handful at a time, so that nobody waits until a million were looked at.
         for (places, first) in data.places.chunks(HANDFUL).zip((0..).step_by(HANDFUL)) {
@@ -336,7 +334,7 @@ impl Room {
             let is_open = |place: Place| {
                 let known = desk.items.get(place);
                 let has_class = || desk.standing.get(&place).is_some_and(|standing| standing.class.is_some());
-                known.is_asked() && known.lot.is_judging == is_judging && !has_class()
+                known.is_asked() && !known.lot.is_judging && !has_class()
             };
             rows.extend((first..).zip(places).filter(|(_, place)| is_open(**place)).map(|(row, _)| row));
         }
@@ -346,7 +344,7 @@ impl Room {
     /// Rows that may be asked about, in ascending order, and what they are known by.
     fn candidates(&self, data: &Data, most: usize, round: u32) -> (Vec<usize>, Vec<u64>) {
         let settings = &self.shared.settings;
-        let mut rows = self.open_rows(data, false);
+        let mut rows = self.open_rows(data);
         let most = most.min(if settings.candidates == 0 { usize::MAX } else { settings.candidates });
         if rows.len() > most {
             let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
@@ -391,13 +389,9 @@ impl Room {
         };
         let (query, used, note) = choose(by, &pool, &Ask { budget: BUDGET, seed, ..Ask::default() })?;
         let queue = Queue { picks: picks(data, &rows, &query), rule: used, round: Some(taught.round), note };
-        // No rule chooses what judges, but other programs ask for answers to it.
-        let judging = evenly(&self.open_rows(data, true), settings.candidates.max(1));
-        let plain = Questions { needs: &[], ..questions };
-        let (of_judging, _) = scoring::ask(predictor, &plain, source, &judging, false);
-        let all = [&said, &of_labelled, &of_judging].map(|said| probs(&said.scores.log_probs));
-        let probs = concatenate(Axis(0), &all.each_ref().map(|part| part.view())).expect("of one model");
-        let rows = rows.into_iter().chain(labelled).chain(judging).collect();
+        let both = [&said, &of_labelled].map(|said| probs(&said.scores.log_probs));
+        let probs = concatenate(Axis(0), &both.each_ref().map(|part| part.view())).expect("of one model");
+        let rows = rows.into_iter().chain(labelled).collect();
         Ok((queue, Scored { name: taught.name.clone(), rows, probs, data_places: data.places.clone() }))
     }
 

@@ -13,7 +13,9 @@ pub(super) fn why(
     classes: &[String],
 ) -> (&'static str, String) {
     let (rule, reason) = match cause {
-        Cause::Judging => ("judging", "drawn at random, to judge the model by; it is never learned from".to_owned()),
+        Cause::Judging => {
+            ("judging", "drawn at random, to judge the model by; its label is never learned from".to_owned())
+        }
         Cause::Second => ("twice", "somebody labelled it, and of some items a second person is asked, too".to_owned()),
         Cause::Tie => ("tie", "those who labelled it disagree: another voice decides".to_owned()),
         Cause::Chance => ("random", "drawn at random".to_owned()),

@@ -1,13 +1,14 @@
 //! The Open Inference Protocol, version 2, over REST: for clients that know it and not us.
 //!
 //! Rows come as tensors: for pictures one, `[n, d]` or `[n, height, width, channels]`; for a table one a column, `[n]` or
-//! `[n, 1]`, or one of numbers, `[n, columns]`. The binary extension is not spoken.
+//! `[n, 1]`, or one of numbers, `[n, columns]`. Values stand in the JSON or, by the binary extension, behind it.
 
+mod binary;
 mod tensor;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use halfmoon_pool::answer::Answer;
 use halfmoon_pool::dataset::{Column, ColumnKind, Features};
@@ -23,8 +24,8 @@ use super::docs::{Wrong, WrongModel, WrongTensors};
 use super::live::Live;
 use crate::problem::{Problem, body, from_json};
 
-/// Says where the JSON of a binary request ends.
-const BINARY: HeaderName = HeaderName::from_static("inference-header-content-length");
+/// Bytes of an id that a client chooses: it is kept as long as its answers are.
+const LONGEST_ID: usize = 256;
 
 /// What is wrong, as the protocol has it: `{"error": "…"}`.
 pub(super) struct Refused(Problem);
@@ -56,15 +57,14 @@ type Answered<T> = Result<axum::Json<T>, Refused>;
 pub(super) struct Server {
     name: &'static str,
     version: &'static str,
-    /// None: the binary extension is not spoken.
-    extensions: Vec<String>,
+    extensions: [&'static str; 1],
 }
 
 /// Says what the server is (Open Inference Protocol).
 #[utoipa::path(get, path = "/v2", operation_id = "inference_server", tag = "Open Inference Protocol v2",
     responses((status = 200, body = Server, description = "the server"), Wrong))]
 pub(super) async fn server() -> axum::Json<Server> {
-    axum::Json(Server { name: "halfmoon", version: env!("CARGO_PKG_VERSION"), extensions: Vec::new() })
+    axum::Json(Server { name: "halfmoon", version: env!("CARGO_PKG_VERSION"), extensions: ["binary_tensor_data"] })
 }
 
 #[derive(Serialize, ToSchema)]
@@ -214,11 +214,30 @@ pub(super) struct Inference {
     /// Which outputs are wanted, in which order: all, where none are named.
     #[serde(default)]
     outputs: Vec<Wanted>,
+    #[serde(default)]
+    parameters: OfAll,
+}
+
+/// What holds for all outputs.
+#[derive(Deserialize, ToSchema, Default)]
+struct OfAll {
+    /// Whether outputs that do not say otherwise come behind the JSON.
+    #[serde(default)]
+    binary_data_output: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
 struct Wanted {
     name: String,
+    #[serde(default)]
+    parameters: OfOne,
+}
+
+/// What holds for one output.
+#[derive(Deserialize, ToSchema, Default)]
+struct OfOne {
+    /// Whether it comes behind the JSON.
+    binary_data: Option<bool>,
 }
 
 /// Answers as tensors.
@@ -236,14 +255,27 @@ struct OutputTensor {
     name: &'static str,
     datatype: &'static str,
     shape: Vec<usize>,
-    #[schema(value_type = Vec<Value>)]
-    data: Vec<Value>,
+    /// Absent where the values stand behind the JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Value>>)]
+    data: Option<Vec<Value>>,
+    /// Where they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Behind>,
+}
+
+/// Values that stand behind the JSON.
+#[derive(Serialize, ToSchema)]
+struct Behind {
+    /// How many of the bytes there.
+    binary_data_size: usize,
 }
 
 /// Answers rows that come as tensors (Open Inference Protocol).
 ///
 /// For pictures one tensor, `[n, d]` or `[n, height, width, channels]`; for a table one a column, by name, `[n]` or `[n, 1]`, or one of numbers,
-/// `[n, columns]`. The binary extension is not spoken: send and ask for data in JSON.
+/// `[n, columns]`. With the header `inference-header-content-length` values may stand behind the JSON as bytes, and they come back so where
+/// `binary_data` asks for it.
 #[utoipa::path(post, path = "/v2/models/{model}/infer", operation_id = "inference_infer", tag = "Open Inference Protocol v2",
     params(("model" = String, Path, description = "its name")),
     request_body(content((Inference = "application/json"))),
@@ -252,18 +284,19 @@ pub(super) async fn infer(
     State(service): Shared,
     named: Result<Path<Named>, PathRejection>,
     request: Request,
-) -> Answered<Inferred> {
+) -> Result<Response, Refused> {
     let live = service.live();
     Named::of(named)?.check(&live)?;
-    if request.headers().contains_key(BINARY) {
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "the binary extension is not spoken here");
-        return Err(problem.hint("send the data as JSON, with tritonclient by `binary_data=False`").into());
-    }
+    let headers = request.headers().clone();
     let body = body(request).await?;
     let read = move |live: &Live| {
-        let Inference { id, inputs, outputs } = from_json(&body)?;
-        let outputs = wanted(&outputs, live)?;
-        let rows = rows(inputs, &live.schema)?;
+        let (text, behind) = binary::parted(&headers, &body)?;
+        let Inference { id, inputs, outputs, parameters } = from_json(text)?;
+        if id.as_ref().is_some_and(|id| id.len() > LONGEST_ID) {
+            return Err(Problem::of_field("id", format!("it has more than {LONGEST_ID} bytes")));
+        }
+        let outputs = wanted(&outputs, live, parameters.binary_data_output)?;
+        let rows = rows(inputs, behind, &live.schema)?;
         let chunks = memory::rows(rows.into_iter().map(|row| Ok(Value::Array(row))), &live.schema)?;
         Ok((chunks, (id, outputs)))
     };
@@ -275,18 +308,34 @@ pub(super) async fn infer(
     }
     let answers = live.ask(rows.encoded, arriving).await?;
     let id = id.unwrap_or_else(|| live.id());
-    let tensor = |output: &'static Output| {
-        let data = answers.iter().flat_map(|answer| (output.of)(answer, &live)).collect();
+    let mut behind = Vec::new();
+    let tensor = |(output, is_binary): (&'static Output, bool)| {
+        let data: Vec<Value> = answers.iter().flat_map(|answer| (output.of)(answer, &live)).collect();
         let shape = match output.width {
             Width::One => vec![answers.len()],
             Width::Classes => vec![answers.len(), live.schema.classes.len()],
         };
-        OutputTensor { name: output.name, datatype: output.datatype, shape, data }
+        let (name, datatype) = (output.name, output.datatype);
+        if !is_binary {
+            return OutputTensor { name, datatype, shape, data: Some(data), parameters: None };
+        }
+        let bytes = binary::bytes(datatype, &data);
+        let parameters = Some(Behind { binary_data_size: bytes.len() });
+        behind.extend(bytes);
+        OutputTensor { name, datatype, shape, data: None, parameters }
     };
+    let is_binary = outputs.iter().any(|(_, is_binary)| *is_binary);
     let outputs = outputs.into_iter().map(tensor).collect();
     let kept: Vec<_> = answers.iter().cloned().map(Some).collect();
     live.remember(id.clone(), &kept);
-    Ok(axum::Json(Inferred { model_name: live.name.clone(), model_version: live.version.clone(), id, outputs }))
+    let said = Inferred { model_name: live.name.clone(), model_version: live.version.clone(), id, outputs };
+    if !is_binary {
+        return Ok(axum::Json(said).into_response());
+    }
+    let mut whole = serde_json::to_vec(&said).expect("plain data");
+    let (end, kind) = (whole.len().to_string(), "application/octet-stream".to_owned());
+    whole.append(&mut behind);
+    Ok(([(header::CONTENT_TYPE, kind), (binary::HEADER, end)], whole).into_response())
 }
 
 /// What can be asked for.
@@ -364,13 +413,15 @@ fn available(live: &Live) -> impl Iterator<Item = &'static Output> {
     OUTPUTS.iter().filter(|output| (output.has)(live))
 }
 
-/// The outputs of these names, or all.
-fn wanted(names: &[Wanted], live: &Live) -> Result<Vec<&'static Output>, Problem> {
+/// The outputs of these names, or all, and whether each is to come behind the JSON.
+fn wanted(names: &[Wanted], live: &Live, is_binary: bool) -> Result<Vec<(&'static Output, bool)>, Problem> {
     if names.is_empty() {
-        return Ok(available(live).collect());
+        return Ok(available(live).map(|output| (output, is_binary)).collect());
     }
-    let of = |(at, Wanted { name }): (usize, &Wanted)| {
-        available(live).find(|output| output.name == name).ok_or_else(|| {
+    let of = |(at, Wanted { name, parameters }): (usize, &Wanted)| {
+        let found = available(live).find(|output| output.name == name);
+        let found = found.map(|output| (output, parameters.binary_data.unwrap_or(is_binary)));
+        found.ok_or_else(|| {
             let shown: String = name.chars().take(100).collect();
             Problem::of_field(format!("outputs[{at}].name"), format!("the model has no output `{shown}`"))
                 .hint(did_you_mean(&shown, available(live).map(|output| output.name)))

@@ -122,6 +122,14 @@ fn a_post_from_another_site_is_refused() {
     let read = server.ask("GET", "/any", &from_evil, b"");
     assert_eq!((read.status, read.header("access-control-allow-origin")), (200, None), "whose answer it cannot see");
     assert_eq!(read.header("cross-origin-resource-policy"), Some("same-origin"));
+    // A picture of ours in its page would take a question out of the queue; a link that somebody follows is no attack.
+    let reads =
+        |mode| server.ask("GET", "/any", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", mode)], b"").status;
+    assert_eq!(["no-cors", "cors", "navigate"].map(reads), [403, 403, 200]);
+    assert_eq!(
+        server.ask("GET", "/any", &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "no-cors")], b"").status,
+        200
+    );
 }
 
 #[test]

@@ -182,15 +182,15 @@ pub(super) async fn picture(
     });
     let shown = shown.await??;
     drop(permit);
-    Ok(immutable(shown.kind, shown.bytes, &headers))
+    Ok(tagged(shown.kind, shown.bytes, &headers))
 }
 
-/// An answer that never changes: a browser asks for it once.
-pub(super) fn immutable(kind: &'static str, bytes: Vec<u8>, headers: &HeaderMap) -> Response {
+/// A picture. A browser asks each time whether it has the right one: another project may listen at this address tomorrow.
+pub(super) fn tagged(kind: &'static str, bytes: Vec<u8>, headers: &HeaderMap) -> Response {
     let tag = format!("\"{}\"", &blake3::hash(&bytes).to_hex()[..32]);
     let tag = HeaderValue::from_str(&tag).expect("hexadecimal digits");
     let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| *known == tag);
-    let cached = HeaderValue::from_static("private, max-age=31536000, immutable");
+    let cached = HeaderValue::from_static("private, no-cache");
     let about = [(header::ETAG, tag), (header::CACHE_CONTROL, cached)];
     if is_known {
         return (StatusCode::NOT_MODIFIED, about).into_response();

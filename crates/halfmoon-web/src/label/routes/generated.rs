@@ -7,7 +7,7 @@ use halfmoon_journal::{Action, Content, Event, Item, Key, Moment, Said, Split};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::asking::immutable;
+use super::asking::tagged;
 use super::{App, Asked, annotator, class, key, number};
 use crate::label::desk::Desk;
 use crate::label::examples::Made;
@@ -54,7 +54,7 @@ pub(super) async fn picture(
 ) -> Result<Response, Problem> {
     let number = file.strip_suffix(".png").and_then(|number| number.parse().ok());
     let made = number.and_then(|number| of_number(&app, number)).ok_or_else(|| gone("path"))?;
-    Ok(immutable("image/png", made.png, &headers))
+    Ok(tagged("image/png", made.png, &headers))
 }
 
 fn of_number(app: &App, number: u32) -> Option<Made> {

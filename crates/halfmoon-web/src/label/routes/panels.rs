@@ -7,7 +7,7 @@ use halfmoon_journal::agreement::agreement;
 use halfmoon_journal::{Journal, Labels};
 use serde_json::{Value, json};
 
-use super::asking::immutable;
+use super::asking::tagged;
 use super::{App, aside};
 use crate::problem::{Json, Problem};
 
@@ -78,5 +78,5 @@ pub(super) async fn example(
     let found = number.filter(|_| round == examples.round.to_string()).and_then(|k| pictures.into_iter().nth(k));
     let gone =
         || Problem::new(StatusCode::NOT_FOUND, "there is no such example: a later model has others").field("path");
-    Ok(immutable("image/png", found.ok_or_else(gone)?.clone(), &headers))
+    Ok(tagged("image/png", found.ok_or_else(gone)?.clone(), &headers))
 }

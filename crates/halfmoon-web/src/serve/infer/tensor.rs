@@ -10,6 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::binary::values;
 use crate::problem::Problem;
 
 /// Numbers, truths or texts in a shape, the last axis innermost.
@@ -21,15 +22,30 @@ pub(super) struct Tensor {
     shape: Vec<usize>,
     #[schema(pattern = "^(BOOL|U?INT(8|16|32|64)|FP(16|32|64)|BYTES)$")]
     datatype: String,
-    /// Flat, or nested as the shape is.
+    /// Flat, or nested as the shape is. Absent where the values stand behind the JSON.
+    #[serde(default)]
     #[schema(value_type = Vec<Value>)]
     data: Flat,
+    #[serde(default)]
+    parameters: Behind,
 }
 
-/// A value a column, or a pixel, of each row.
-pub(super) fn rows(inputs: Vec<Tensor>, schema: &Schema) -> Result<Vec<Vec<Value>>, Problem> {
-    for (at, tensor) in inputs.iter().enumerate() {
+/// Values that stand behind the JSON.
+#[derive(Deserialize, ToSchema, Default)]
+struct Behind {
+    /// How many of the bytes there; those of the tensor before come first.
+    binary_data_size: Option<usize>,
+}
+
+/// A value a column, or a pixel, of each row. `behind` is what stands behind the JSON.
+pub(super) fn rows(mut inputs: Vec<Tensor>, mut behind: &[u8], schema: &Schema) -> Result<Vec<Vec<Value>>, Problem> {
+    for (at, tensor) in inputs.iter_mut().enumerate() {
+        let wrong = |what| Problem::of_field(format!("inputs[{at}].parameters.binary_data_size"), what);
+        behind = tensor.fill(behind).map_err(wrong)?;
         tensor.check().map_err(|(field, what)| Problem::of_field(format!("inputs[{at}].{field}"), what))?;
+    }
+    if !behind.is_empty() {
+        return Err(Problem::of_field("body", format!("{} bytes behind the JSON are no tensor's", behind.len())));
     }
     let rows = match &schema.features {
         Features::Image(shape) => pictures(inputs, shape)?,
@@ -43,6 +59,18 @@ pub(super) fn rows(inputs: Vec<Tensor>, schema: &Schema) -> Result<Vec<Vec<Value
 }
 
 impl Tensor {
+    /// Takes its values from what stands behind the JSON, where it says so; what is left.
+    fn fill<'a>(&mut self, behind: &'a [u8]) -> Result<&'a [u8], String> {
+        let Some(size) = self.parameters.binary_data_size else { return Ok(behind) };
+        if !self.data.0.is_empty() {
+            return Err("the values stand in `data` already".to_owned());
+        }
+        let parts = behind.split_at_checked(size);
+        let (own, rest) = parts.ok_or_else(|| format!("it is {size}, and {} bytes are left", behind.len()))?;
+        self.data.0 = values(&self.datatype, own)?;
+        Ok(rest)
+    }
+
     /// The field that is wrong, and what is.
     fn check(&self) -> Result<(), (String, String)> {
         let cells = self.shape.iter().try_fold(1_usize, |cells, &side| cells.checked_mul(side));
@@ -150,6 +178,7 @@ fn cell(value: Value, column: &Column) -> Value {
 }
 
 /// Scalars, however deep the arrays are that they come in.
+#[derive(Default)]
 struct Flat(Vec<Value>);
 
 impl<'de> Deserialize<'de> for Flat {

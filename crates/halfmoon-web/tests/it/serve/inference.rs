@@ -83,6 +83,15 @@ fn a_tensor_a_column_is_answered() {
 }
 
 #[test]
+fn an_id_that_is_kept_is_short() {
+    let server = start();
+    let of_length = |length: usize| server.post(INFER, &json!({ "id": "i".repeat(length), "inputs": columns() }));
+    assert_eq!(of_length(256).status, 200);
+    let (status, text) = refused(&of_length(257));
+    assert!(status == 422 && text.starts_with("id: "), "{status} {text}");
+}
+
+#[test]
 fn only_the_outputs_that_are_wanted_come() {
     let server = start();
     let wanted = json!([{"name": "probs", "parameters": {"binary_data": false}}, {"name": "label"}]);
@@ -146,7 +155,7 @@ fn tensors_that_do_not_fit_are_refused_with_their_field() {
         (json!([{"name": "size", "shape": [-1], "datatype": "FP32", "data": [1]}]), "inputs[0].shape[0]"),
         (json!([{"name": "size", "shape": [1], "datatype": "FP32", "data": 1}]), "inputs[0].data"),
         (json!([{"name": "size", "shape": [1], "datatype": "FP32", "data": [{}]}]), "inputs[0].data[0]"),
-        (json!([{"name": "size", "shape": [1], "datatype": "FP32"}]), "inputs[0]"),
+        (json!([{"name": "size", "shape": [1], "datatype": "FP32"}]), "inputs[0].data"),
         (
             json!([{"name": "size", "shape": [0], "datatype": "FP32", "data": []}, {"name": "colour", "shape": [0], "datatype": "BYTES", "data": []}]),
             "inputs",
@@ -187,12 +196,67 @@ fn a_model_or_version_that_is_not_there_is_told() {
     assert_eq!(refused(&server.get("/v2/models/%00%ff")).0, 400);
 }
 
+/// The JSON with these bytes behind it.
+fn with_bytes(server: &Server, json: &Value, bytes: &[u8]) -> Answer {
+    let json = json.to_string();
+    let end = json.len().to_string();
+    let headers = [("content-type", "application/octet-stream"), ("inference-header-content-length", &*end)];
+    server.ask("POST", INFER, &headers, &[json.as_bytes(), bytes].concat())
+}
+
 #[test]
-fn the_binary_extension_is_refused_clearly() {
+fn values_behind_the_json_mean_what_they_mean_in_it() {
     let server = start();
-    let header = [("inference-header-content-length", "10")];
-    let (status, text) = refused(&server.ask("POST", INFER, &header, b"{}________\0\0\0\0"));
-    assert!(status == 400 && text.contains("binary"), "{status} {text}");
+    let plain = infer(&server, &json!({ "id": "one", "inputs": columns() }));
+    let inputs = json!([
+        {"name": "size", "shape": [2, 1], "datatype": "FP32", "parameters": {"binary_data_size": 8}},
+        {"name": "colour", "shape": [2], "datatype": "BYTES", "parameters": {"binary_data_size": 15}},
+    ]);
+    let bytes =
+        [&0_f32.to_le_bytes()[..], &100_f32.to_le_bytes(), &[4, 0, 0, 0], b"blue", &[3, 0, 0, 0], b"red"].concat();
+    let answer = with_bytes(&server, &json!({ "id": "one", "inputs": inputs }), &bytes);
+    assert_eq!((answer.status, answer.json()), (200, plain.clone()), "{}", answer.text());
+
+    let wanted = json!([{"name": "probs", "parameters": {"binary_data": true}}, {"name": "label"}]);
+    let answer = with_bytes(&server, &json!({ "id": "one", "inputs": inputs, "outputs": wanted }), &bytes);
+    let end: usize = answer.header("inference-header-content-length").expect("the header").parse().expect("a number");
+    let (text, behind) = answer.body.split_at(end);
+    let said: Value = serde_json::from_slice(text).expect("JSON");
+    assert_eq!(output(&said, "label")["data"], output(&plain, "label")["data"]);
+    assert_eq!(output(&said, "probs")["parameters"]["binary_data_size"], behind.len());
+    let expected = output(&plain, "probs")["data"].as_array().expect("numbers");
+    let found: Vec<f32> = behind.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert_near(&json!(found), expected.as_f64().expect("a number"));
+    }
+    // All of them, where nothing else is said: as a client does that names no output.
+    let all = json!({ "inputs": columns(), "parameters": {"binary_data_output": true} });
+    assert!(server.post(INFER, &all).header("inference-header-content-length").is_some());
+}
+
+#[test]
+fn bytes_that_are_no_tensor_are_refused_with_the_place() {
+    let server = start();
+    let sized = |size: usize| {
+        json!({ "inputs": [
+            {"name": "size", "shape": [1], "datatype": "FP32", "parameters": {"binary_data_size": size}},
+            {"name": "colour", "shape": [1], "datatype": "BYTES", "data": ["red"]},
+        ] })
+    };
+    for (size, bytes, place) in [
+        (8, &[0_u8; 4][..], "binary_data_size"),
+        (3, &[0; 3], "binary_data_size"),
+        (4, &[0; 5], "body"),
+        (8, &[0; 8], "data"),
+    ] {
+        let (status, text) = refused(&with_bytes(&server, &sized(size), bytes));
+        assert!(status == 422 && text.contains(place), "{size}: {status} {text}");
+    }
+    for end in ["10", "-1", "x", ""] {
+        let (status, text) = refused(&server.ask("POST", INFER, &[("inference-header-content-length", end)], b"{}"));
+        assert!(status == 400 && text.contains("inference-header-content-length"), "{end}: {status} {text}");
+    }
     let (status, _) = refused(&server.post_text(INFER, "application/json", "{"));
     assert_eq!(status, 400);
 }
