@@ -47,7 +47,10 @@ pub(crate) fn read(config: &Config, until: Option<i64>) -> Result<Read> {
     notes.push(format!("{} labels are those of {}", grouped(used), path.display()));
     if used < labels.len() {
         let gone = grouped(labels.len() - used);
-        notes.push(format!("{gone} labelled items of {} are no longer among its data", path.display()));
+        notes.push(format!(
+            "{gone} labelled items of {} are not among its data: gone, or made by a model",
+            path.display()
+        ));
     }
     Ok(Read { source, learned: Some(until.0) })
 }

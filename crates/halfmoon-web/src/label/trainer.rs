@@ -138,7 +138,10 @@ impl Room {
         }
         match &self.taught {
             Some(taught) if taught.rule != desk.rule.name => Some(Task::Query(data)),
-            None if !self.has_begun && desk.labelled < settings.first => Some(Task::Begin(data)),
+            // Who wants chance gets it from the first question on.
+            None if !self.has_begun && desk.labelled < settings.first && desk.rule.name != "random" => {
+                Some(Task::Begin(data))
+            }
             _ => None,
         }
     }
@@ -222,7 +225,7 @@ impl Room {
         let (model, given) = (said.model.clone(), said.given);
         let mut taught = Taught { predictor, model, name: String::new(), round: said.round, given, rule };
         let (queue, scored) = self.query(data, &taught)?;
-        self.record(&mut taught, said, &judged, queue.picks.len(), began)?;
+        self.record(&mut taught, said, &judged, &queue, began)?;
         shared.change(|desk| {
             desk.model = super::desk::Model {
                 is_ready: true,
@@ -280,13 +283,15 @@ impl Room {
     }
 
     /// Writes down that there is a model and a round, under the next number that no other process took.
-    fn record(&self, taught: &mut Taught, said: &Said, judged: &Judged, size: usize, began: Instant) -> Result<()> {
+    fn record(&self, taught: &mut Taught, said: &Said, judged: &Judged, queue: &Queue, began: Instant) -> Result<()> {
         let settings = &self.shared.settings;
         let mut about = judged.about();
         about.insert("model".into(), json!(said.model));
         about.insert("labels".into(), json!(said.learn.len()));
         let about_round = Map::from_iter([("seconds".to_owned(), json!(began.elapsed().as_secs_f64()))]);
-        let (model, rule, seed) = (said.model.clone(), taught.rule.to_owned(), settings.seed);
+        // The rule that chose: another one than was asked for, where the model lacks what that needs.
+        let (model, rule, seed) = (said.model.clone(), queue.rule.to_owned(), settings.seed);
+        let size = queue.picks.len();
         let (first, learned) = (said.round, said.last_event);
         let (round, name) = self.clerk.wait_for(move |journal| {
             let at = Moment::now();

@@ -4,6 +4,7 @@
 //! `data.halfmoon_id`, or by any text in `data` that is an item's id or path, or ends in the name of just one item's file.
 
 use std::collections::HashMap;
+use std::io::Write;
 
 use axum::extract::State;
 use halfmoon_journal::exchange::Options;
@@ -196,7 +197,7 @@ async fn import(
     }
     let file = Aside::new(&app.shared.settings.project);
     let (path, text) = (file.0.clone(), json!(of_task).to_string());
-    let kept = aside(move || std::fs::write(path, text)).await?;
+    let kept = aside(move || std::fs::File::create_new(path)?.write_all(text.as_bytes())).await?;
     kept.map_err(|error| halfmoon_pool::Error::io(&file.0, error))?;
     let options = Options {
         format: Some("label-studio".into()),
