@@ -342,7 +342,8 @@ impl OneCurve<'_> {
             labels: self.options.labels,
             seed: self.options.seed,
             step: Some(look.step).filter(|&step| self.wanted.entry.is_stepwise && step > 0),
-            seconds: thousandths(look.seconds),
+            // No training takes no time, and an axis of magnitudes has no place for 0.
+            seconds: thousandths(look.seconds).max(1e-3),
             cpu_seconds: look.cpu_seconds.map(|seconds| thousandths(self.cpu_before + seconds)),
             error,
             loss: look.loss,
