@@ -119,13 +119,19 @@ fn overlay(data: Option<&Path>, settings: &Settings) -> Result<Table, Error> {
     }
     if let Some(steps) = settings.steps {
         let steps = i64::try_from(steps).map_err(|_| Error::usage("--steps is too large", ""))?;
-        // Those that an optimiser trains have a plan.
-        for entry in halfmoon::models::MODELS.iter().filter(|entry| (entry.defaults)().contains_key("train")) {
-            set(&mut typed, &format!("{}.train.steps={steps}", entry.name))?;
-        }
+        set_steps(&mut typed, steps)?;
     }
     merge(&mut table, typed);
     Ok(table)
+}
+
+/// So many steps for every model that an optimiser trains: those that have a plan.
+fn set_steps(table: &mut Table, steps: i64) -> Result<(), Error> {
+    let has_plan = |entry: &&halfmoon::fit::Entry| (entry.defaults)().contains_key("train");
+    halfmoon::models::MODELS
+        .iter()
+        .filter(has_plan)
+        .try_for_each(|entry| set(table, &format!("{}.train.steps={steps}", entry.name)))
 }
 
 /// Every setting called `prior`: a model's own, or that of its head.

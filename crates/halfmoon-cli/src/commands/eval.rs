@@ -9,7 +9,7 @@ use halfmoon::run::{self, Asked};
 use halfmoon_pool::calibration::Temperature;
 use halfmoon_pool::metric::{Estimate, METRICS, Measured, confusion, measure, per_class};
 use halfmoon_pool::outlier::{OUTLIER_FIGURES, OUTLIER_SCORES, outlier_scores};
-use halfmoon_pool::read::{self, Status};
+use halfmoon_pool::read;
 use halfmoon_pool::scores::Predictions;
 use halfmoon_pool::{Dataset, Error};
 use serde_json::json;
@@ -167,7 +167,7 @@ impl Outliers {
             let mut scores: Vec<(&str, Vec<f64>)> = normal.iter().map(|(name, _)| (*name, Vec::new())).collect();
             let (mut others, mut unreadable) = (0, 0);
             read::stream(other, &asked.data.schema, &options, &mut |chunk| {
-                let readable = |row: &usize| !matches!(chunk.status[*row], Status::Unreadable(_));
+                let readable = |row: &usize| chunk.status[*row].is_readable();
                 let rows: Vec<usize> = (0..chunk.ids.len()).filter(readable).collect();
                 unreadable += chunk.ids.len() - rows.len();
                 others += rows.len();

@@ -107,9 +107,7 @@ fn find(args: &Label) -> Result<Found> {
 fn config(args: &Label, data: &Path, mut reading: Table) -> Result<Config> {
     super::put(&mut reading, "path", Some(super::text(data)?));
     let mut table = Table::from_iter([("data".to_owned(), reading.into())]);
-    for entry in MODELS.iter().filter(|entry| (entry.defaults)().contains_key("train")) {
-        set(&mut table, &format!("{}.train.steps={STEPS}", entry.name))?;
-    }
+    super::set_steps(&mut table, STEPS)?;
     for assignment in &args.set {
         set(&mut table, assignment)?;
     }

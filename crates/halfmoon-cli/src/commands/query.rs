@@ -10,7 +10,7 @@ use halfmoon::set_aside::learned_from;
 use halfmoon_pool::dataset::Ids;
 use halfmoon_pool::labels::grouped;
 use halfmoon_pool::metric::predicted;
-use halfmoon_pool::read::{self, Status};
+use halfmoon_pool::read;
 use halfmoon_pool::scores::{Predictor, Scores, probs};
 use halfmoon_pool::{Dataset, Error};
 use halfmoon_query::{Ask, Ensemble, Labelled, Need, Pool, Questions, keys_of_ids, keys_of_rows, rule};
@@ -159,7 +159,7 @@ impl Candidates {
         let (ids, parts, sampled, inputs, unreadable, copies) = &mut found;
         let options = super::options(asked, reading)?;
         read::stream(from, &asked.data.schema, &options, &mut |chunk| {
-            let is_readable = |row: &usize| !matches!(chunk.status[*row], Status::Unreadable(_));
+            let is_readable = |row: &usize| chunk.status[*row].is_readable();
             let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_readable).collect();
             *unreadable += chunk.ids.len() - rows.len();
             let encoded = asked.data.encoding.encode(&chunk.inputs, &rows);

@@ -14,7 +14,7 @@ use halfmoon_pool::calibration::Temperature;
 use halfmoon_pool::dataset::{Features, ImageShape};
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::outlier::{OUTLIER_SCORES, outlier_scores};
-use halfmoon_pool::read::{self, Problem, Status};
+use halfmoon_pool::read::{self, Problem};
 use halfmoon_pool::scores::{self, ChainGenerator, Scores};
 use halfmoon_pool::trust::Trust;
 use halfmoon_pool::{Class, Dataset, Error, Schema};
@@ -250,7 +250,7 @@ fn strange(
     let mut enough = false;
     let options = super::options(asked, &args.reading)?;
     let end = read::stream(path, &asked.data.schema, &options, &mut |chunk| {
-        let is_readable = |row: &usize| !matches!(chunk.status[*row], Status::Unreadable(_));
+        let is_readable = |row: &usize| chunk.status[*row].is_readable();
         let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_readable).collect();
         unreadable += chunk.ids.len() - rows.len();
         n += rows.len();

@@ -10,7 +10,7 @@ use halfmoon_web::serve::{self, Served, Settings, Source};
 use serde_json::json;
 
 use crate::Failure;
-use crate::args::{Listening, Serve};
+use crate::args::{Listening, Reading, Serve};
 
 /// How often it is looked whether a newer run has taken the place of this one.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -74,12 +74,7 @@ impl Source for Run {
             about: json!({ "model": asked.entry.about, "finished": asked.finished, "versions": asked.data.versions }),
             schema: asked.data.schema.clone(),
             encoding: asked.data.encoding.clone(),
-            options: halfmoon_pool::read::Options {
-                schema: Some(asked.data.schema.clone()),
-                format: None,
-                labels_from: None,
-                ..asked.config.options()
-            },
+            options: super::options(&asked, &Reading::default())?,
             learned: (asked.data.items, asked.data.labels),
             predictor: asked.predictor,
             trust: asked.trust,
