@@ -347,13 +347,15 @@ fn fit_column(name: &str, kind: &ColumnKind, cells: &Cells, notes: &mut Vec<Stri
 
 fn fit_numeric(name: &str, cells: impl Iterator<Item = Option<f32>> + Clone, notes: &mut Vec<String>) -> Code {
     let missing = cells.clone().filter(Option::is_none).count();
-    let median = if missing > 0 { median(cells.clone().flatten().collect()) } else { None };
-    match median {
-        Some(median) => notes.push(format!("{name}: {missing} missing, filled with the median {median}")),
-        None if missing > 0 => notes.push(format!("{name}: no value at all, all 0")),
-        None => {}
+    let median = median(cells.clone().flatten().collect());
+    if missing > 0 {
+        notes.push(match median {
+            Some(median) => format!("{name}: {missing} missing, filled with the median {median}"),
+            None => format!("{name}: no value at all, all 0"),
+        });
     }
-    let fill = median.or_else(|| cells.clone().flatten().next()).unwrap_or(0.0);
+    // Also where none is missing: new data may have a gap.
+    let fill = median.unwrap_or(0.0);
     let standard = Standard::fit(cells.map(|cell| cell.unwrap_or(fill))).unwrap_or_else(|| {
         if median.is_some() || missing == 0 {
             notes.push(format!("{name}: always {fill}, tells nothing"));
@@ -669,7 +671,7 @@ mod tests {
     #[test]
     fn a_gap_that_training_never_had_is_filled_all_the_same() {
         let train = table(vec![
-            ("age", Cells::Numeric(vec![Some(1.0), Some(1.0), Some(7.0)])),
+            ("age", Cells::Numeric(vec![Some(7.0), Some(1.0), Some(1.0)])),
             ("vip", Cells::YesNo(vec![Some(true), Some(true), Some(false)])),
             ("colour", Cells::Category(vec![Some(0), Some(1), Some(1)])),
         ]);
@@ -677,7 +679,7 @@ mod tests {
             rows: 1,
             columns: vec![Cells::Numeric(vec![None]), Cells::YesNo(vec![None]), Cells::Category(vec![None])],
         });
-        // 1 1 7: median 1, mean 3, sd √8
+        // 7 1 1: median 1, mean 3, sd √8
         let row = Encoding::fit(&train, Pixels::Grey).encode(&gaps, &[0]);
         assert!((row[[0, 0]] + 1.0 / 2.0_f32.sqrt()).abs() < 1e-6, "{row}");
         assert_eq!(row.iter().skip(1).copied().collect::<Vec<_>>(), [1.0, 0.0, 0.0]);

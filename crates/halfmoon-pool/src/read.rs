@@ -3,6 +3,7 @@
 mod arrays;
 mod caught;
 mod cifar;
+mod crowd;
 mod csv;
 mod digits;
 mod idx;

@@ -7,7 +7,7 @@
 //! | without the token, where there is one | 401; after ten wrong guesses a minute 429 |
 //! | with headers of more than 32 KiB | 431 |
 //! | with a body that is too large, or too slow | 413, 408 |
-//! | while too many others are answered | 503 and `Retry-After` |
+//! | while too many others are answered, or too many large bodies are there | 503 and `Retry-After` |
 //! | that takes too long, or makes a handler panic | 503, 500 |
 //!
 //! Streams of events (SSE) have a number of their own, no time limit, and end when the server stops.
@@ -16,6 +16,7 @@ mod access;
 mod headers;
 mod limits;
 mod origin;
+mod refusals;
 mod server;
 mod stalled;
 
@@ -23,6 +24,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+pub use self::refusals::Refusals;
 use halfmoon_pool::{Error, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -40,12 +42,14 @@ pub struct Bind {
     pub token: Option<String>,
     /// Names in `Host` that are ours besides `localhost` and addresses: `example.org`, `example.org:8080`.
     pub allowed_hosts: Vec<String>,
-    /// Bytes of a body.
+    /// Bytes of a body. All bodies that are there at once have no more than eight of this size together.
     pub max_body: usize,
     /// Requests that are answered at once.
     pub max_at_once: usize,
     /// For each of: a request's headers, its body, its answer, and the end of all when the server stops.
     pub patience: Duration,
+    /// Counts what is refused here. A head that is too large has its answer before anything can count.
+    pub refusals: Refusals,
 }
 
 impl Bind {
@@ -59,6 +63,7 @@ impl Bind {
             max_body: 32 << 20,
             max_at_once: 256,
             patience: Duration::from_secs(30),
+            refusals: Refusals::default(),
         }
     }
 }

@@ -39,6 +39,7 @@ use tokio::time::Instant;
 
 use self::live::Live;
 use self::metrics::Metrics;
+use crate::guard::Refusals;
 use crate::problem::{no_such_method, no_such_path};
 
 /// A run that was opened to be asked.
@@ -86,6 +87,8 @@ pub struct Settings {
     pub flag: f64,
     /// How often to look for a newer run. `None`: never.
     pub reload_every: Option<Duration>,
+    /// What the guard before the router counts, so that `/metrics` shows it.
+    pub refusals: Refusals,
     /// Takes lines for whoever started the server: that a newer run answers, that one could not be opened.
     pub tell: Box<dyn Fn(&str) + Send>,
 }
@@ -100,6 +103,7 @@ impl Default for Settings {
             coverage: 0.95,
             flag: 0.01,
             reload_every: None,
+            refusals: Refusals::default(),
             tell: Box::new(|_| {}),
         }
     }
@@ -108,7 +112,7 @@ impl Default for Settings {
 /// The routes, and what ends the threads behind them. An error when the run cannot be opened.
 pub fn router(mut source: impl Source, settings: Settings) -> Result<(Router, Stopper)> {
     let served = source.open()?;
-    let metrics = Metrics::new();
+    let metrics = Metrics::new(&settings.refusals);
     let (every, tell) = (settings.reload_every, settings.tell);
     let making = live::Making {
         batch: settings.batch.max(1),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use halfmoon::run;
 use halfmoon_pool::{Error, Result};
-use halfmoon_web::guard::{self, Bind, interrupted};
+use halfmoon_web::guard::{self, Bind, Refusals, interrupted};
 use halfmoon_web::serve::{self, Served, Settings, Source};
 use serde_json::json;
 
@@ -17,7 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(args: &Serve) -> std::result::Result<(), Failure> {
     let source = Run { folder: args.run.clone(), model: args.model.clone(), opened: None };
+    let refusals = Refusals::default();
     let settings = Settings {
+        refusals: refusals.clone(),
         coverage: args.coverage,
         flag: args.flag_outliers,
         batch: args.batch.get(),
@@ -26,7 +28,8 @@ pub(crate) fn run(args: &Serve) -> std::result::Result<(), Failure> {
         ..Settings::default()
     };
     let (router, stopper) = serve::router(source, settings)?;
-    let bound = guard::bind(&door(&args.listening, args.port, args.max_body.get() << 20))?;
+    let door = door(&args.listening, args.port, args.max_body.get() << 20);
+    let bound = guard::bind(&Bind { refusals, ..door })?;
     println!("{} is served at {}  (its routes are at /docs; Ctrl-C ends it)", args.run.display(), bound.url());
     let told_to_stop = async {
         interrupted().await;

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use super::CHUNK;
 use super::caught::caught;
+use super::crowd::Crowd;
 use crate::dataset::{ImageShape, Inputs};
 use crate::error::Error;
 
@@ -25,6 +26,9 @@ use crate::error::Error;
 const MOST_PIXELS: u64 = 64 << 20;
 /// Memory that decoding one picture may take.
 const MOST_MEMORY: u64 = 512 << 20;
+/// Bytes of the pictures that are decoded at one time, on however many threads: one of the largest, or two hundred of ordinary ones. Beside itself a
+/// picture takes as much again while its colours are changed.
+static CROWD: Crowd = Crowd::of(512 << 20);
 
 pub(super) const EXTENSIONS: [&str; 11] =
     ["png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "tif", "tiff", "webp"];
@@ -198,6 +202,7 @@ fn decode<T>(content: &[u8], pixels: impl Fn(DynamicImage) -> T) -> Result<T> {
             return Err("the JPEG data ends early: the file was cut off".to_owned());
         }
         let orientation = orientation(&mut decoder);
+        let _place = CROWD.enter(decoder.total_bytes());
         let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
         picture.apply_orientation(orientation);
         Ok(pixels(on_white(picture)))

@@ -4,15 +4,17 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::DefaultBodyLimit;
 use axum::http::Request;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
+use hyper::body::{Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -25,7 +27,7 @@ use super::access::Access;
 use super::limits::{Limits, MOST_STREAMS};
 use super::origin::Hosts;
 use super::stalled::Impatient;
-use super::{Bind, headers, limits};
+use super::{Bind, headers, limits, refusals};
 
 /// Bytes of a request's line and headers.
 const LARGEST_HEAD: usize = 32 << 10;
@@ -91,11 +93,11 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// A request that has no answer yet; it may end without one.
-struct Asked(Arc<AtomicUsize>);
+/// A request whose answer is not all sent yet; it may end without one.
+pub(super) struct Asked(Arc<AtomicUsize>);
 
 impl Asked {
-    fn one(asked: &Arc<AtomicUsize>) -> Asked {
+    pub(super) fn one(asked: &Arc<AtomicUsize>) -> Asked {
         asked.fetch_add(1, Ordering::Relaxed);
         Asked(Arc::clone(asked))
     }
@@ -104,6 +106,29 @@ impl Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer's body, which holds that it is asked for until it is sent.
+struct Sent {
+    body: Body,
+    _asked: Asked,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -125,12 +150,13 @@ fn guarded(router: axum::Router, address: SocketAddr, bind: &Bind, stopped: watc
     let hosts = Arc::new(Hosts::new(address, &bind.allowed_hosts));
     let limits = Arc::new(Limits::new(bind.max_body, bind.max_at_once, bind.patience, stopped));
     // Else every extractor has a limit of its own.
-    let router = router.layer(DefaultBodyLimit::disable());
+    let router = router.layer(DefaultBodyLimit::disable()).layer(axum::middleware::map_response(refusals::answered));
     let mut router = router.layer(limits::panics()).layer(layer(limits, limits::within));
     if let Some(access) = access {
         router = router.layer(layer(access, super::access::known));
     }
-    router.layer(layer(hosts, super::origin::ours)).layer(axum::middleware::from_fn(headers::safe))
+    let router = router.layer(layer(hosts, super::origin::ours)).layer(axum::middleware::from_fn(headers::safe));
+    router.layer(layer(bind.refusals.clone(), refusals::counted))
 }
 
 fn connection(
@@ -145,16 +171,20 @@ fn connection(
 > {
     // Small answers must not wait for more of them.
     let _ = stream.set_nodelay(true);
+    let stream = TokioIo::new(Impatient::new(stream, patience, Arc::clone(&asked)));
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));
         let asked = Asked::one(&asked);
-        router.clone().oneshot(request).inspect(move |_| drop(asked))
+        router
+            .clone()
+            .oneshot(request)
+            .map_ok(move |response| response.map(|body| Body::new(Sent { body, _asked: asked })))
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
         .max_header_size(LARGEST_HEAD)
         .half_close(true)
-        .serve_connection(TokioIo::new(Impatient::new(stream, patience)), service)
+        .serve_connection(stream, service)
 }

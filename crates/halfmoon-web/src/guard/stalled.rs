@@ -3,23 +3,28 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::server::Asked;
+
 /// A stream whose writing fails where the other side takes nothing for as long as the patience lasts.
 pub(super) struct Impatient<S> {
     stream: S,
     patience: Duration,
-    /// Runs while a write waits.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// Runs while a write waits; what is written then belongs to an answer.
+    waiting: Option<(Pin<Box<Sleep>>, Asked)>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl<S: AsyncWrite + Unpin> Impatient<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Impatient<S> {
-        Impatient { stream, patience, waiting: None }
+    pub(super) fn new(stream: S, patience: Duration, asked: Arc<AtomicUsize>) -> Impatient<S> {
+        Impatient { stream, patience, waiting: None, asked }
     }
 
     fn poll<T>(
@@ -31,8 +36,9 @@ impl<S: AsyncWrite + Unpin> Impatient<S> {
             self.waiting = None;
             return Poll::Ready(done);
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
+        let Impatient { patience, asked, .. } = self;
+        let wait = || (Box::pin(tokio::time::sleep_until(Instant::now() + *patience)), Asked::one(asked));
+        let (waiting, _) = self.waiting.get_or_insert_with(wait);
         ready!(waiting.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

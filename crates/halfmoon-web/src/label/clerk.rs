@@ -1,6 +1,8 @@
 //! The one who writes: a thread that owns the journal, and tells the desk of all that it holds.
 
+use std::any::Any;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -60,10 +62,8 @@ impl Clerk {
         let shared = shared.clone();
         let work = move || {
             let mut journal = journal;
-            let mut seen = Seen { item: ItemId(0), event: EventId(0) };
-            if let Err(error) = seen.begin(&journal, &shared) {
-                shared.change(|desk| desk.model.message = words(&error));
-            }
+            let mut seen = Seen { item: ItemId(0), event: EventId(0), has_begun: false };
+            seen.tell(&journal, &shared);
             loop {
                 let order = orders.recv_timeout(LOOK);
                 let then = match order {
@@ -71,9 +71,7 @@ impl Clerk {
                     Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                     Err(RecvTimeoutError::Timeout) => None,
                 };
-                if let Err(error) = seen.look(&journal, &shared) {
-                    shared.change(|desk| desk.model.message = words(&error));
-                }
+                seen.tell(&journal, &shared);
                 if let Some(then) = then {
                     then();
                 }
@@ -92,7 +90,8 @@ impl Clerk {
         let (tell, told) = oneshot::channel();
         let task = task(work, move |done| drop(tell.send(done)));
         self.0.send(Order::Do(task)).map_err(|_| Refused::Closed)?;
-        told.await.map_err(|_| Refused::Closed)?.map_err(Refused::Because)
+        let done = told.await.map_err(|_| Refused::Closed)?;
+        done.unwrap_or_else(|panic| resume_unwind(panic)).map_err(Refused::Because)
     }
 
     /// The same for threads that work by themselves.
@@ -103,7 +102,7 @@ impl Clerk {
         let (tell, told) = channel();
         let task = task(work, move |done| drop(tell.send(done)));
         self.0.send(Order::Do(task)).map_err(|_| closed())?;
-        told.recv().map_err(|_| closed())?
+        told.recv().map_err(|_| closed())?.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// The journal is closed once all that was ordered before is done.
@@ -112,12 +111,13 @@ impl Clerk {
     }
 }
 
+/// A panic is that of whoever ordered the work: the clerk goes on, and what was half written is taken back by the journal.
 fn task<T: Send + 'static>(
     work: impl FnOnce(&mut Journal) -> Result<T> + Send + 'static,
-    tell: impl FnOnce(Result<T>) + Send + 'static,
+    tell: impl FnOnce(std::thread::Result<Result<T>>) + Send + 'static,
 ) -> Task {
     Box::new(move |journal| {
-        let done = work(journal);
+        let done = catch_unwind(AssertUnwindSafe(|| work(journal)));
         Box::new(move || tell(done))
     })
 }
@@ -142,17 +142,32 @@ pub(super) fn words(error: &Error) -> String {
     }
 }
 
+/// A panic of a thread's work, as people may read it.
+pub(super) fn words_of_panic(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("this is a bug in halfmoon: {}", text.unwrap_or("no reason given"))
+}
+
 /// How far the desk knows the journal.
 struct Seen {
     item: ItemId,
     event: EventId,
+    has_begun: bool,
 }
 
 impl Seen {
+    /// Tells the desk what it does not know yet. What cannot be read is tried again the next time.
+    fn tell(&mut self, journal: &Journal, shared: &Shared) {
+        let told = if self.has_begun { self.look(journal, shared) } else { self.begin(journal, shared) };
+        if let Err(error) = told {
+            shared.change(|desk| desk.model.message = words(&error));
+        }
+    }
+
     /// All that is there.
     fn begin(&mut self, journal: &Journal, shared: &Shared) -> Result<()> {
         let _now = journal.snapshot()?;
-        self.event = journal.last_event()?;
+        let last = journal.last_event()?;
         let classes = journal.classes()?;
         shared.desk().classes = classes;
         self.look_for_items(journal, shared)?;
@@ -164,11 +179,12 @@ impl Seen {
         let rounds = journal.rounds()?.last().map_or(0, |round| round.round);
         let curve = super::figures::curve(&journal.models()?);
         shared.change(|desk| {
-            desk.last_event = self.event;
+            desk.last_event = last;
             desk.last_round = rounds;
             desk.figures = Arc::new(super::figures::Figures { curve, ..super::figures::Figures::default() });
             desk.is_loaded = true;
         });
+        (self.event, self.has_begun) = (last, true);
         Ok(())
     }
 

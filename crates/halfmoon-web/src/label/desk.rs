@@ -67,6 +67,25 @@ impl Shared {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Waits until the desk knows what the journal holds. An error says why it does not.
+    pub(super) async fn loaded(&self) -> Result<(), String> {
+        let mut changes = self.changes.subscribe();
+        loop {
+            {
+                let desk = self.desk();
+                if desk.is_loaded {
+                    return Ok(());
+                }
+                if !desk.model.message.is_empty() {
+                    return Err(desk.model.message.clone());
+                }
+            }
+            if self.is_over() || changes.changed().await.is_err() {
+                return Err("the project is being closed".to_owned());
+            }
+        }
+    }
+
     pub(super) fn urn(&self) -> Urn {
         Urn { seed: self.settings.seed, judge: self.settings.judge, twice: self.settings.twice }
     }
@@ -103,6 +122,7 @@ pub(super) struct Desk {
     pub(super) last_round: u32,
     /// The last event that is in here.
     pub(super) last_event: EventId,
+    /// Whether all that the journal held at the start is in here.
     pub(super) is_loaded: bool,
     pub(super) scan: Scan,
     pub(super) data: Option<Arc<Data>>,

@@ -15,6 +15,9 @@ use super::desk::Data;
 const OF_A_CLASS: usize = 8;
 const MOST: usize = 400;
 
+/// Steps of a chain. `halfmoon sample` takes more; here they are made anew after each few labels.
+const STEPS: usize = 100;
+
 /// Doubtful examples of a round.
 const DOUBTFUL: usize = 8;
 
@@ -50,19 +53,22 @@ pub(super) struct Made {
     pub(super) png: Vec<u8>,
 }
 
-/// Pictures of each class, by a model that makes any.
+/// Pictures of each class, by a model that makes any: from codes, or by chains.
 pub(super) fn of_classes(data: &Data, predictor: &dyn Predictor, classes: &[String], round: u32) -> Examples {
     let nothing = Examples { round, ..Examples::default() };
-    let Some((generator, shape)) = predictor.generator().zip(shape(data)) else { return nothing };
-    if !generator.knows_classes() {
-        return nothing;
-    }
+    let Some(shape) = shape(data) else { return nothing };
     let each = OF_A_CLASS.min(MOST / classes.len().max(1)).max(1);
     let numbers = 0..u16::try_from(classes.len()).unwrap_or(u16::MAX);
     let wanted: Vec<Class> = numbers.flat_map(|class| std::iter::repeat_n(Class(class), each)).collect();
-    let mut rng = ChaCha8Rng::seed_from_u64(u64::from(round));
-    let codes = Array2::from_shape_fn((wanted.len(), generator.latent()), |_| normal(&mut rng));
-    let made = generator.decode(codes.view(), &wanted);
+    let made = if let Some(generator) = predictor.generator().filter(|generator| generator.knows_classes()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(u64::from(round));
+        let codes = Array2::from_shape_fn((wanted.len(), generator.latent()), |_| normal(&mut rng));
+        generator.decode(codes.view(), &wanted)
+    } else if let Some(chains) = predictor.chains() {
+        chains.examples(&wanted, STEPS, u64::from(round))
+    } else {
+        return nothing;
+    };
     let pictures: Vec<Option<Vec<u8>>> = pngs(&data.encoding, made, shape);
     let of_class = |(class, pictures): (&[Class], &[Option<Vec<u8>>])| {
         (class[0], pictures.iter().flatten().cloned().collect::<Vec<_>>())

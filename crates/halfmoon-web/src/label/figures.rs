@@ -37,6 +37,7 @@ const MORE: usize = 20;
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) now: Option<Accuracy>,
+    /// Of every model that was chosen, in the order of the rounds.
     pub(super) curve: Vec<Point>,
     /// Share of the items that were asked about which the model takes for each class.
     pub(super) predicted: Vec<f64>,
@@ -61,6 +62,8 @@ pub(super) struct Accuracy {
 /// A round on the learning curve.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Point {
+    /// What kind of model it was: another kind has a curve of its own.
+    model: String,
     labels: usize,
     accuracy: f64,
     low: f64,
@@ -136,6 +139,7 @@ pub(super) fn curve(models: &[Model]) -> Vec<Point> {
         let count = |name: &str| about.get(name).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
         let share = |name: &str| about.get(name).and_then(Value::as_f64);
         Some(Point {
+            model: about.get("model").and_then(Value::as_str)?.to_owned(),
             labels: count("labels")?,
             accuracy: share("accuracy")?,
             low: share("low")?,
@@ -146,11 +150,18 @@ pub(super) fn curve(models: &[Model]) -> Vec<Point> {
     models.iter().filter_map(|model| point(&model.about)).collect()
 }
 
-/// All figures of a model.
+/// The curve of one kind of model. Labels that were taken back may have made it shorter in between: it goes by their number.
+pub(super) fn of_model(points: &[Point], model: &str) -> Vec<Point> {
+    let mut points: Vec<Point> = points.iter().filter(|point| point.model == model).cloned().collect();
+    points.sort_by_key(|point| point.labels);
+    points
+}
+
+/// All figures of a model of this kind.
 pub(super) fn of(
     shared: &Shared,
     data: &Data,
-    predictor: &dyn Predictor,
+    (model, predictor): (&str, &dyn Predictor),
     answers: &Answers,
     judged: &Judged,
 ) -> Figures {
@@ -185,13 +196,13 @@ pub(super) fn of(
     let mut curve = shared.desk().figures.curve.clone();
     if let Some(now) = &now {
         let Accuracy { value: accuracy, low, high, n, .. } = *now;
-        curve.push(Point { labels: learned.len(), accuracy, low, high, n });
+        curve.push(Point { model: model.to_owned(), labels: learned.len(), accuracy, low, high, n });
     }
     if now.is_none() {
         notes.push("no item that was drawn to judge by has a label yet: the accuracy is not known".to_owned());
     }
     Figures {
-        gain: Some(gain(&curve, now.as_ref())),
+        gain: Some(gain(&of_model(&curve, model), now.as_ref())),
         predicted: shares(&answers.probs),
         reliability: diagram(&judged.predictions),
         map,
@@ -303,13 +314,15 @@ pub(super) fn likeliest(probs: ArrayView1<f32>) -> (Class, f32) {
 /// Labels that the model speaks against although it has learned them. Those to judge by are not listed: who mends them by what the model says
 /// makes it look better than it is.
 fn doubtful(shared: &Shared, answers: &Answers) -> Vec<Doubt> {
-    let desk = shared.desk();
+    let learned: Vec<(Place, Class)> = {
+        let desk = shared.desk();
+        let learned = desk.verdicts().filter(|(_, known, _)| !known.lot.is_judging);
+        learned.map(|(place, _, class)| (place, class)).collect()
+    };
     let mut found: Vec<(f32, Place, Class, Class, f32)> = Vec::new();
-    let learned = desk.verdicts().filter(|(_, known, _)| !known.lot.is_judging).filter_map(|(place, _, class)| {
-        let row = *answers.rows.get(&place)?;
-        Some((place, class, answers.probs.row(row)))
-    });
-    for (place, class, probs) in learned {
+    for (place, class) in learned {
+        let Some(row) = answers.rows.get(&place) else { continue };
+        let probs = answers.probs.row(*row);
         let (likely, confidence) = likeliest(probs);
         if likely != class && confidence >= SURE {
             let p_label = probs.get(class.index()).copied().unwrap_or(0.0);
@@ -319,6 +332,7 @@ fn doubtful(shared: &Shared, answers: &Answers) -> Vec<Doubt> {
     found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut seen = HashSet::new();
     found.retain(|(_, place, ..)| seen.insert(*place));
+    let desk = shared.desk();
     let doubt = |&(_, place, class, likeliest, confidence): &(f32, Place, Class, Class, f32)| {
         let item = desk.items.get(place).item?.0;
         Some(Doubt { item, class: class.0, likeliest: likeliest.0, confidence })

@@ -121,6 +121,11 @@ impl Items {
         self.by_item.get(&item).copied()
     }
 
+    /// Of all items.
+    pub(super) fn places(&self) -> std::ops::Range<Place> {
+        0..Place::try_from(self.all.len()).expect("fewer than four billion items")
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (Place, &Known)> {
         (0..).zip(&self.all)
     }

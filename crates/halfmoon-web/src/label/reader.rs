@@ -1,5 +1,6 @@
 //! The one who reads the data: names first, so that questions are possible, and then everything, so that training is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
@@ -10,7 +11,7 @@ use halfmoon_pool::labels::grouped;
 use halfmoon_pool::read::{self, Listed, Listing};
 use halfmoon_pool::{Class, Dataset, Result};
 
-use super::clerk::{Clerk, words};
+use super::clerk::{Clerk, words, words_of_panic};
 use super::desk::{Data, Shared};
 use super::items::{File, Known, Place};
 
@@ -20,12 +21,12 @@ const HANDFUL: usize = 1_000;
 pub(super) fn start(shared: &Arc<Shared>, clerk: &Clerk) -> JoinHandle<()> {
     let reader = Reader { shared: shared.clone(), clerk: clerk.clone() };
     std::thread::spawn(move || {
-        if let Err(error) = reader.work() {
-            reader.shared.change(|desk| {
-                desk.scan.state = "failed";
-                desk.scan.message = words(&error);
-            });
-        }
+        let problem = match catch_unwind(AssertUnwindSafe(|| reader.work())) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => words(&error),
+            Err(panic) => words_of_panic(&*panic),
+        };
+        reader.shared.change(|desk| (desk.scan.state, desk.scan.message) = ("failed", problem));
     })
 }
 
@@ -195,11 +196,10 @@ impl Reader {
 
     /// What was listed and could not be read, or is gone, is not asked about.
     fn drop_unread(&self) {
-        let all = self.shared.desk().items.iter().count();
-        for first in (0..all).step_by(HANDFUL) {
+        let all = self.shared.desk().items.places();
+        for first in all.clone().step_by(HANDFUL) {
             let mut desk = self.shared.desk();
-            for place in first..all.min(first + HANDFUL) {
-                let place = Place::try_from(place).expect("fewer items than that");
+            for place in (first..all.end).take(HANDFUL) {
                 let known = desk.items.get(place);
                 if known.split == Split::Train && known.file != File::None && known.row.is_none() {
                     desk.put_broken(place);

@@ -14,8 +14,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{get, post};
 use halfmoon_journal::{DATA, ItemId, Key};
 use halfmoon_pool::Class;
@@ -24,9 +26,6 @@ use super::clerk::Clerk;
 use super::desk::{Desk, Shared};
 use super::items::Place;
 use crate::problem::{Problem, no_such_method};
-
-/// Bytes of a file with labels.
-const MOST_IMPORTED: usize = 256 << 20;
 
 /// What every route has.
 #[derive(Clone)]
@@ -52,13 +51,21 @@ pub(super) fn router(app: App) -> Router {
         .route("/api/generated", get(generated::list).post(generated::answer))
         .route("/api/generated/{file}", get(generated::picture))
         .route("/api/export", get(exchange::export))
-        .route("/api/import", post(exchange::import).layer(DefaultBodyLimit::max(MOST_IMPORTED)))
-        .route("/health", get(label_studio::health))
+        .route("/api/import", post(exchange::import))
         .route("/setup", post(label_studio::setup))
         .route("/predict", post(label_studio::predict))
         .route("/webhook", post(label_studio::webhook))
+        .route_layer(from_fn_with_state(app.clone(), loaded))
+        .route("/health", get(label_studio::health))
         .method_not_allowed_fallback(no_such_method)
         .with_state(app)
+}
+
+/// Lets nobody see a project whose labels are not all there yet.
+async fn loaded(State(app): State<App>, request: Request, next: Next) -> Result<Response, Problem> {
+    let unknown = |reason| Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).retry_after(2);
+    app.shared.loaded().await.map_err(unknown)?;
+    Ok(next.run(request).await)
 }
 
 /// What stands behind the `?` of a request.

@@ -1,6 +1,5 @@
 //! The one who trains: a thread that owns the model and computes whatever is computed with it.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
@@ -19,7 +18,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, json};
 
-use super::clerk::{Clerk, words};
+use super::clerk::{Clerk, words, words_of_panic};
 use super::desk::{Answers, Data, Desk, Shared};
 use super::figures::{self, Judged};
 use super::items::Place;
@@ -95,7 +94,7 @@ impl Room {
             let problem = match done {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(words(&error)),
-                Err(panic) => Some(format!("this is a bug in the model or in halfmoon: {}", text(&*panic))),
+                Err(panic) => Some(words_of_panic(&*panic)),
             };
             self.shared.change(|desk| {
                 desk.model.is_training = false;
@@ -242,7 +241,7 @@ impl Room {
         let scored = Scored { name: taught.name.clone(), ..scored };
         let answers = self.put_queue(queue, scored);
         // The queue is there: what only is looked at may take its time.
-        let figures = figures::of(&shared, data, &*taught.predictor, &answers, &judged);
+        let figures = figures::of(&shared, data, (&taught.model, &*taught.predictor), &answers, &judged);
         let mut made = examples::of_classes(data, &*taught.predictor, &said.classes, taught.round);
         let before = shared.desk().examples.clone();
         made.doubtful.clone_from(&before.doubtful);
@@ -460,9 +459,4 @@ fn widened(probs: Array2<f32>, classes: usize) -> Array2<f32> {
     }
     let more = Array2::zeros((probs.nrows(), classes - probs.ncols()));
     concatenate(Axis(1), &[probs.view(), more.view()]).expect("as many rows")
-}
-
-fn text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("no reason given").to_owned()
 }

@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 use super::Shared;
 use super::docs::Wrong;
 use super::feedback::Window;
+use crate::guard::Refusals;
 use crate::problem::Problem;
 
 /// All of them; clones count together.
@@ -75,7 +76,7 @@ struct OfWindow {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Metrics {
+    pub(super) fn new(refusals: &Refusals) -> Metrics {
         let seconds: fn() -> Histogram = || Histogram::new(exponential_buckets(0.000_5, 2.0, 15));
         let mut metrics = Metrics {
             registry: Arc::default(),
@@ -93,6 +94,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("halfmoon");
         registry.register("requests", "Requests, by route and status", metrics.requests.clone());
         registry.register("request_seconds", "Time from request to answer, by route", metrics.seconds.clone());
+        registry.register("refusals", "Requests that the guard answered itself, by status", refusals.0.clone());
         registry.register("rows", "Rows of requests, by what became of them", metrics.rows.clone());
         registry.register("predictions", "Rows answered, by the class", metrics.labels.clone());
         registry.register("outliers", "Rows flagged as outliers", metrics.outliers.clone());

@@ -376,3 +376,44 @@ fn a_connection_that_asks_nothing_does_not_hold_up_a_stop() {
     server.join();
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
+
+#[test]
+fn an_answer_that_is_being_sent_is_sent_whole_after_a_stop() {
+    let mut server = Server::start(router());
+    let mut client = server.connect();
+    client.send(&request(server.address, "GET", "/large", &[("connection", "close")], b""));
+    let begun = client.until(|read| (read.len() > 1_000).then_some(read.len())).expect("it begins");
+    server.stop();
+    // Longer than an idle connection is left alone.
+    std::thread::sleep(Duration::from_secs(2));
+    let (read, _) = client.rest();
+    assert!(begun < LARGE && read.len() > LARGE, "{} of {LARGE}", read.len());
+    server.join();
+}
+
+#[test]
+fn many_large_bodies_at_once_are_refused_and_small_ones_are_not() {
+    let server = Server::with(&Bind { max_body: 1 << 20, ..Bind::loopback(0) }, router());
+    let post = |body: &[u8]| request(server.address, "POST", "/echo", &[], body);
+    let (almost, whole) = (vec![b'x'; 1 << 20], post(&vec![b'x'; 1 << 20]));
+    // All but the last byte, so that each of them holds its place.
+    let mut clients: Vec<_> = (0..16)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send(&whole[..whole.len() - 1]);
+            client
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.ask("POST", "/echo", &[], b"small").body, b"small");
+    let mut statuses: Vec<u16> = clients
+        .iter_mut()
+        .map(|client| {
+            client.send(&whole[whole.len() - 1..]);
+            client.answer(false).expect("an answer").status
+        })
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [[200; 8], [503; 8]].concat());
+    assert_eq!(server.ask("POST", "/echo", &[], &almost).status, 200, "their places are free again");
+}

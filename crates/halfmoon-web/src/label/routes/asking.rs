@@ -177,11 +177,12 @@ pub(super) async fn picture(
     let permit = DECODERS.acquire().await;
     let shared = app.shared.clone();
     let shown = aside(move || {
+        // Here, since the thread goes on when nobody waits for it any more.
+        let _permit = permit;
         let origin = pictures::origin(&shared, place)?;
         pictures::shown(&origin, size)
     });
     let shown = shown.await??;
-    drop(permit);
     Ok(tagged(shown.kind, shown.bytes, &headers))
 }
 

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use halfmoon_journal::exchange::{self, FORMATS, Format, Imported, Options};
 use halfmoon_journal::{Journal, Moment};
+use halfmoon_pool::Error;
 use halfmoon_pool::error::did_you_mean;
 use halfmoon_pool::read::Problem as Left;
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ pub(super) async fn export(State(app): State<App>, asked: Asked) -> Result<Respo
     let name = asked.get("format").map_or("csv", String::as_str);
     let format = format(name)?;
     let path = app.shared.settings.project.clone();
-    let journal = aside(move || Journal::open(&path)).await??;
+    let journal = aside(move || Journal::open(&path)).await?.map_err(Refused::Because)?;
     let (pieces, taken) = channel::<Result<Bytes, std::io::Error>>(PIECES);
     // Written as it is taken: no file is too large.
     tokio::task::spawn_blocking(move || {
@@ -150,10 +151,14 @@ pub(super) async fn import_file(app: &App, file: Aside, options: Options) -> Res
         drop(file);
         imported
     };
+    let project = &app.shared.settings.project;
     let mut imported = app.clerk.call(work).await.map_err(|refused| match refused {
-        // It is the file that is at fault, not the journal.
-        Refused::Because(error) => Problem { field: Some("file".into()), ..Problem::from(error) },
-        Refused::Closed => Problem::from(refused),
+        Refused::Because(Error::Data { place, problem, hint }) if place.path != *project => {
+            Problem { field: Some("file".into()), ..Problem::from(Error::Data { place, problem, hint }) }
+        }
+        Refused::Because(error @ Error::Usage { .. }) => Problem::from(error).field("file"),
+        // The journal, or the disk.
+        refused => Problem::from(refused),
     })?;
     // Places are rows of a file that the user does not know by this name.
     for left in imported.problems.iter_mut().chain(&mut imported.conflicts) {

@@ -3,11 +3,12 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use halfmoon_journal::{Action, Content, Event, Item, Key, Moment, Said, Split};
+use halfmoon_journal::{Action, Appended, Content, Event, Item, ItemId, Journal, Key, Moment, Said, Split};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::asking::tagged;
+use super::labelling::of_key;
 use super::{App, Asked, annotator, class, key, number};
 use crate::label::desk::Desk;
 use crate::label::examples::Made;
@@ -21,8 +22,13 @@ fn page_number(made: &Made) -> u32 {
     made.round.saturating_mul(IN_A_ROUND).saturating_add(made.number)
 }
 
+/// Of the example that has this number on the page.
+fn id_of(page_number: u32) -> String {
+    format!("{GENERATED}{}-{}", page_number / IN_A_ROUND, page_number % IN_A_ROUND)
+}
+
 fn id(made: &Made) -> String {
-    format!("{GENERATED}{}-{}", made.round, made.number)
+    id_of(page_number(made))
 }
 
 fn has_answer(desk: &Desk, made: &Made) -> bool {
@@ -78,7 +84,6 @@ pub(super) struct Answer {
 pub(super) async fn answer(State(app): State<App>, Json(answer): Json<Answer>) -> Result<Json<Value>, Problem> {
     let annotator = annotator(answer.annotator.as_ref())?;
     let key = key(&answer.key)?;
-    let made = of_number(&app, answer.number).ok_or_else(|| gone("number"))?;
     let given = match &answer.class {
         Value::Null => None,
         Value::String(text) if text == "refused" => None,
@@ -93,25 +98,35 @@ pub(super) async fn answer(State(app): State<App>, Json(answer): Json<Answer>) -
     if answer.class == "refused" {
         extra.insert("refused".to_owned(), json!(true));
     }
-    let item = item(&made);
-    let appended = app.clerk.call(move |journal| {
-        journal.add_items(std::slice::from_ref(&item))?;
-        let number = journal.find(&item.id)?.expect("it was added");
-        // Once for all who look at it, so its key is made of it.
-        let fields = Event {
-            key: Key::of(&["generated", &item.id, &item.content.to_string()]),
-            extra: fields(&made),
-            ..Event::new(&made.model, Moment::now(), Action::Fields(number))
-        };
-        let action = given.map_or(Action::Skip(number), |class| Action::Label(number, class));
-        let said =
-            Said { model: Some(made.model.clone()), class: Some(made.class), confidence: share(made.confidence) };
-        let event = Event { key, said, extra, ..Event::new(&annotator, Moment::now(), action) };
-        let appended = journal.append_all(&[fields, event])?;
-        Ok(*appended.last().expect("two events"))
+    let said_of = move |item| given.map_or(Action::Skip(item), |class| Action::Label(item, class));
+    let event = move |item| Event { key, extra, ..Event::new(&annotator, Moment::now(), said_of(item)) };
+    let made = of_number(&app, answer.number);
+    let appended = app.clerk.call(move |journal| match made {
+        Some(made) => append(journal, &made, event).map(Some),
+        // Of a round before this one is kept what had an answer: to that another one may come, or the same once more.
+        None => match journal.find(&id_of(answer.number))? {
+            Some(item) => journal.append(&event(item)).map(Some),
+            None => Ok(None),
+        },
     });
-    let appended = appended.await?;
+    let appended = appended.await.map_err(of_key)?.ok_or_else(|| gone("number"))?;
     Ok(Json(json!({"event": appended.event.0, "is_new": appended.is_new, "labelled": app.shared.desk().labelled})))
+}
+
+/// The example, its numbers, and what somebody says of it.
+fn append(journal: &mut Journal, made: &Made, event: impl FnOnce(ItemId) -> Event) -> halfmoon_pool::Result<Appended> {
+    let item = item(made);
+    journal.add_items(std::slice::from_ref(&item))?;
+    let number = journal.find(&item.id)?.expect("it was added");
+    // Once for all who look at it, so its key is made of it.
+    let fields = Event {
+        key: Key::of(&["generated", &item.id, &item.content.to_string()]),
+        extra: fields(made),
+        ..Event::new(&made.model, Moment::now(), Action::Fields(number))
+    };
+    let said = Said { model: Some(made.model.clone()), class: Some(made.class), confidence: share(made.confidence) };
+    let appended = journal.append_all(&[fields, Event { said, ..event(number) }])?;
+    Ok(*appended.last().expect("two events"))
 }
 
 /// A confidence, where it is one.

@@ -17,13 +17,17 @@ use serde_json::{Map, Value, json};
 
 use super::exchange::{Aside, import_file};
 use super::{App, aside};
-use crate::label::desk::Desk;
+use crate::label::clerk::Refused;
+use crate::label::desk::{Answers, Desk, Shared};
 use crate::label::figures::likeliest;
 use crate::label::items::Place;
 use crate::problem::{Json, Problem};
 
 /// Whose annotations these are, where Label Studio does not say.
 const SOMEBODY: &str = "label-studio";
+
+/// Items that are looked at while the desk is held.
+const HANDFUL: usize = 20_000;
 
 /// Texts of a task that are looked at.
 const TEXTS: usize = 100;
@@ -33,11 +37,11 @@ pub(super) async fn health() -> Json<Value> {
 }
 
 pub(super) async fn setup(State(app): State<App>, Json(_): Json<Value>) -> Json<Value> {
-    Json(json!({"model_version": version(&app.shared.desk())}))
+    Json(json!({"model_version": version(app.shared.desk().answers.as_deref())}))
 }
 
-fn version(desk: &Desk) -> String {
-    desk.answers.as_ref().map_or_else(|| "none".to_owned(), |answers| answers.model.clone())
+fn version(answers: Option<&Answers>) -> &str {
+    answers.map_or("none", |answers| &answers.model)
 }
 
 #[derive(Deserialize)]
@@ -52,30 +56,29 @@ pub(super) async fn predict(State(app): State<App>, Json(asked): Json<Asked>) ->
         asked.label_config.as_deref().and_then(question).unwrap_or(("label".to_owned(), "item".to_owned()));
     let shared = app.shared.clone();
     let done = aside(move || {
-        let desk = shared.desk();
-        let names = asked.tasks.iter().any(|task| by_id(&desk, task).is_none()).then(|| files(&desk));
-        let one = |task: &Value| prediction(&desk, task, names.as_ref(), (&from, &to));
-        json!({"results": asked.tasks.iter().map(one).collect::<Vec<Value>>(), "model_version": version(&desk)})
+        let (answers, classes) = {
+            let desk = shared.desk();
+            (desk.answers.clone(), desk.classes.clone())
+        };
+        // Looked for one at a time: who labels meanwhile does not wait for all of them.
+        let by_id: Vec<Option<Place>> = asked.tasks.iter().map(|task| by_id(&shared.desk(), task)).collect();
+        let files = by_id.contains(&None).then(|| files(&shared));
+        let place = |(task, by_id): (&Value, Option<Place>)| by_id.or_else(|| by_file(task, files.as_ref()?));
+        let places = asked.tasks.iter().zip(by_id).map(place);
+        let one = |place| prediction(place, answers.as_deref(), &classes, (&from, &to));
+        json!({"results": places.map(one).collect::<Vec<Value>>(), "model_version": version(answers.as_deref())})
     });
     Ok(Json(done.await?))
 }
 
 /// Of a task that is no item, or that the model was not asked about, there is a prediction without a result.
-fn prediction(
-    desk: &Desk,
-    task: &Value,
-    files: Option<&HashMap<String, Option<Place>>>,
-    (from, to): (&str, &str),
-) -> Value {
-    let nothing = json!({"model_version": version(desk), "score": 0.0, "result": []});
-    let place = by_id(desk, task).or_else(|| by_file(task, files?));
-    let Some((answers, probs)) =
-        place.zip(desk.answers.as_ref()).and_then(|(at, answers)| Some((answers, answers.of(at)?)))
-    else {
+fn prediction(place: Option<Place>, answers: Option<&Answers>, classes: &[String], (from, to): (&str, &str)) -> Value {
+    let nothing = json!({"model_version": version(answers), "score": 0.0, "result": []});
+    let Some((answers, probs)) = place.zip(answers).and_then(|(at, answers)| Some((answers, answers.of(at)?))) else {
         return nothing;
     };
     let (class, confidence) = likeliest(ArrayView1::from(&probs));
-    let Some(name) = desk.classes.get(class.index()) else { return nothing };
+    let Some(name) = classes.get(class.index()) else { return nothing };
     let result = json!([{"from_name": from, "to_name": to, "type": "choices", "value": {"choices": [name]}, "score": confidence}]);
     json!({"model_version": answers.model, "score": confidence, "result": result})
 }
@@ -116,10 +119,17 @@ fn name_of(path: &str) -> &str {
 }
 
 /// Items by the name of their file; `None`: several have it.
-fn files(desk: &Desk) -> HashMap<String, Option<Place>> {
+fn files(shared: &Shared) -> HashMap<String, Option<Place>> {
     let mut files = HashMap::new();
-    for (place, known) in desk.items.iter().filter(|(_, known)| known.path().is_some()) {
-        files.entry(name_of(&known.id).to_owned()).and_modify(|of| *of = None).or_insert(Some(place));
+    let all = shared.desk().items.places();
+    for first in all.clone().step_by(HANDFUL) {
+        let desk = shared.desk();
+        for place in (first..all.end).take(HANDFUL) {
+            let known = desk.items.get(place);
+            if known.path().is_some() {
+                files.entry(name_of(&known.id).to_owned()).and_modify(|of| *of = None).or_insert(Some(place));
+            }
+        }
     }
     files
 }
@@ -156,7 +166,7 @@ pub(super) async fn webhook(State(app): State<App>, Json(told): Json<Told>) -> R
             let ids: Vec<i64> = annotations.iter().filter_map(|annotation| annotation["id"].as_i64()).collect();
             let project = app.shared.settings.project.clone();
             // All events are looked at, by a reader of its own: nobody waits for that.
-            let undo = aside(move || undo(&Journal::open(&project)?, &ids)).await??;
+            let undo = aside(move || undo(&Journal::open(&project)?, &ids)).await?.map_err(Refused::Because)?;
             let undone = app.clerk.call(move |journal| journal.append_all(&undo)).await?;
             Ok(Json(json!({"undone": undone.iter().filter(|done| done.is_new).count()})))
         }

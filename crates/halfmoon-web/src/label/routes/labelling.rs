@@ -82,7 +82,7 @@ async fn write(app: &App, vote: &Vote, action: Action) -> Result<Json<Value>, Pr
 }
 
 /// All else was looked at before: what the journal refuses is a key that stands for something else.
-fn of_key(refused: Refused) -> Problem {
+pub(super) fn of_key(refused: Refused) -> Problem {
     let is_usage = matches!(refused, Refused::Because(Error::Usage { .. }));
     let problem = Problem::from(refused);
     if is_usage { Problem { status: StatusCode::CONFLICT, ..problem.field("key") } } else { problem }

@@ -9,15 +9,18 @@ use serde_json::{Value, json};
 
 use super::asking::tagged;
 use super::{App, aside};
+use crate::label::clerk::Refused;
+use crate::label::figures::of_model;
 use crate::problem::{Json, Problem};
 
 pub(super) async fn panels(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let path = app.shared.settings.project.clone();
     // A reader of its own: it waits for nobody, and nobody for it.
-    let labels = aside(move || Journal::open(&path)?.labels()).await??;
-    let (figures, examples, names, counts) = {
+    let labels = aside(move || Journal::open(&path)?.labels()).await?.map_err(Refused::Because)?;
+    let (figures, examples, names, counts, curve) = {
         let desk = app.shared.desk();
-        (desk.figures.clone(), desk.examples.clone(), desk.classes.clone(), desk.class_counts())
+        let curve = of_model(&desk.figures.curve, &desk.model_name);
+        (desk.figures.clone(), desk.examples.clone(), desk.classes.clone(), desk.class_counts(), curve)
     };
     let classes: Vec<Value> = (names.iter().zip(counts).enumerate())
         .map(|(class, (name, labelled))| {
@@ -34,7 +37,7 @@ pub(super) async fn panels(State(app): State<App>) -> Result<Json<Value>, Proble
         })
         .collect();
     Ok(Json(json!({
-        "accuracy": {"now": figures.now, "curve": figures.curve},
+        "accuracy": {"now": figures.now, "curve": curve},
         "classes": classes,
         "gain": figures.gain,
         "reliability": figures.reliability,

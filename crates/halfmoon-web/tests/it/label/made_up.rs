@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use halfmoon_pool::dataset::Inputs;
 use halfmoon_pool::read::{self, Options};
-use halfmoon_pool::scores::{Doubtful, Generator, Predictor, Scores, Synthesiser};
+use halfmoon_pool::scores::{ChainGenerator, Doubtful, Generator, Predictor, Scores, Synthesiser};
 use halfmoon_pool::{Class, Dataset, Result};
 use halfmoon_web::label::{Lesson, Trainer};
 use image::{GrayImage, ImageFormat};
@@ -40,6 +40,8 @@ pub(crate) struct MadeUp {
     pub(crate) lessons: Arc<Mutex<Vec<Vec<Option<Class>>>>>,
     /// Models of this name fail.
     pub(crate) fails: Option<&'static str>,
+    /// Examples come by chains, and not from codes.
+    pub(crate) has_chains: bool,
 }
 
 impl Trainer for MadeUp {
@@ -62,10 +64,8 @@ impl Trainer for MadeUp {
                 return Ok(None);
             }
         }
-        Ok(Some(Box::new(Means::of(
-            lesson.items,
-            &lesson.encoding.encode(&lesson.items.inputs, &lesson.items.labelled()),
-        ))))
+        let encoded = lesson.encoding.encode(&lesson.items.inputs, &lesson.items.labelled());
+        Ok(Some(Box::new(Means { has_chains: self.has_chains, ..Means::of(lesson.items, &encoded) })))
     }
 }
 
@@ -73,6 +73,7 @@ impl Trainer for MadeUp {
 struct Means {
     means: Vec<Option<Array1<f32>>>,
     width: usize,
+    has_chains: bool,
 }
 
 impl Means {
@@ -84,7 +85,8 @@ impl Means {
                 .collect();
             encoded.select(Axis(0), &rows).mean_axis(Axis(0))
         };
-        Means { means: (0..items.schema.classes.len()).map(of_class).collect(), width: encoded.ncols() }
+        let means = (0..items.schema.classes.len()).map(of_class).collect();
+        Means { means, width: encoded.ncols(), has_chains: false }
     }
 
     fn mean(&self, class: Class) -> Array1<f32> {
@@ -115,7 +117,11 @@ impl Predictor for Means {
     }
 
     fn generator(&self) -> Option<Box<dyn Generator + '_>> {
-        Some(Box::new(self))
+        if self.has_chains { None } else { Some(Box::new(self)) }
+    }
+
+    fn chains(&self) -> Option<Box<dyn ChainGenerator + '_>> {
+        if self.has_chains { Some(Box::new(self)) } else { None }
     }
 
     fn synthesiser(&self) -> Option<Box<dyn Synthesiser + '_>> {
@@ -143,6 +149,17 @@ impl Generator for &Means {
             row.assign(&(self.mean(*class) * (1.0 + 0.2 * code[0]) + 0.02 * code[1]));
         }
         made
+    }
+}
+
+impl ChainGenerator for &Means {
+    /// The means themselves.
+    fn examples(&self, classes: &[Class], _: usize, _: u64) -> Array2<f32> {
+        self.decode(Array2::zeros((classes.len(), 2)).view(), classes)
+    }
+
+    fn waiting(&self) -> Option<Array2<f32>> {
+        None
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use halfmoon_pool::{Result, Schema};
+use halfmoon_web::guard::Bind;
 use halfmoon_web::serve::{Served, Settings, Source, router};
 use serde_json::{Value, json};
 
@@ -38,6 +39,19 @@ fn metrics_count_requests_rows_classes_and_outliers() {
     let answer = server.get("/metrics");
     assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("application/openmetrics-text")));
     assert!(answer.text().ends_with("# EOF\n"));
+}
+
+#[test]
+fn what_the_guard_refuses_is_counted_and_what_the_router_refuses_is_not() {
+    let door = Bind { max_body: 1_000, ..Bind::loopback(0) };
+    let settings = Settings { refusals: door.refusals.clone(), ..Settings::default() };
+    let (router, _stopper) = router(Made::default(), settings).expect("a run");
+    let server = Server::with(&door, router);
+    assert_eq!(server.ask("GET", "/model", &[("host", "evil.example")], b"").status, 403);
+    assert_eq!(server.post_text("/predict", "text/csv", vec![b'x'; 2_000]).status, 413);
+    assert_eq!(server.post("/predict", &json!([])).status, 422);
+    let refused = |status: u16| metric(&server, &format!(r#"halfmoon_refusals_total{{status="{status}"}}"#));
+    assert_eq!((refused(403), refused(413), refused(422)), (Some(1.0), Some(1.0), None));
 }
 
 #[test]
