@@ -277,17 +277,32 @@ pub fn device(name: &str) -> Result<Device> {
     match name {
         "cpu" => Ok(Device::flex()),
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(burn::tensor::DeviceIndex::Default)),
+        "cuda" => tried(Device::cuda(burn::tensor::DeviceIndex::Default), "cuda"),
         #[cfg(feature = "vulkan")]
-        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        "vulkan" => tried(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice), "vulkan"),
         #[cfg(feature = "metal")]
-        "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
+        "metal" => tried(Device::metal(burn::tensor::DeviceKind::DefaultDevice), "metal"),
         feature if DEVICES.contains(&feature) => Err(Error::usage(
             format!("this build is without `{feature}`"),
             format!("build one with it: cargo install --path crates/halfmoon-cli --features {feature}"),
         )),
         _ => Err(Error::usage(format!("`{name}` is not a device"), format!("known: {}", DEVICES.join(", ")))),
     }
+}
+
+/// The device, once it has computed something: the engine panics, on a thread of its own, where the machine has none of this kind.
+#[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
+fn tried(device: Device, name: &str) -> Result<Device> {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let one = || burn::tensor::Tensor::<1>::ones([1], &device).into_scalar::<f32>();
+    let works = std::panic::catch_unwind(std::panic::AssertUnwindSafe(one)).is_ok_and(|one| one > 0.0);
+    std::panic::set_hook(loud);
+    if works {
+        return Ok(device);
+    }
+    let hint = "see whether the system's driver knows one (vulkaninfo, nvidia-smi), or go on with --device cpu";
+    Err(Error::usage(format!("this machine has no device that `{name}` can use"), hint))
 }
 
 /// Writes a file so that at every moment the old one or the new one is there, whole.

@@ -12,7 +12,7 @@ use halfmoon::ops::in_pool_of;
 use halfmoon::run;
 use halfmoon::train::{Then, Watch};
 use halfmoon_journal::Journal;
-use halfmoon_pool::read::is_built_in;
+use halfmoon_pool::read::{self, is_built_in};
 use halfmoon_pool::scores::Predictor;
 use halfmoon_pool::{Error, Result};
 use halfmoon_web::guard::{self, interrupted};
@@ -24,6 +24,11 @@ use crate::args::Label;
 
 /// Steps of a training between labels, where nothing else was said: people wait for nothing, but the queue does.
 const STEPS: i64 = 600;
+
+/// Pixels of the longer side from which on pictures are learned from by convolutions, where nothing else was said. A hundred labels of 5,000 pictures of
+/// 28 × 28, given in two minutes, left `m2` right about 72 % of the others and `supervised` with these settings about 89 %.
+const LARGE: u32 = 16;
+const FOR_LARGE: [&str; 3] = ["supervised.net=\"conv\"", "supervised.augment=\"shift\"", "vat.net=\"conv\""];
 
 /// Bytes of a request: files of labels that are imported are the largest.
 const MAX_BODY: usize = 64 << 20;
@@ -108,12 +113,20 @@ fn config(args: &Label, data: &Path, mut reading: Table) -> Result<Config> {
     super::put(&mut reading, "path", Some(super::text(data)?));
     let mut table = Table::from_iter([("data".to_owned(), reading.into())]);
     super::set_steps(&mut table, STEPS)?;
-    for assignment in &args.set {
+    let are_large = are_large_pictures(data, &Config::resolve(table.clone())?.options());
+    for assignment in FOR_LARGE.into_iter().filter(|_| are_large).chain(args.set.iter().map(String::as_str)) {
         set(&mut table, assignment)?;
     }
-    let name = args.model.as_deref().unwrap_or(MODELS[0].name);
-    set(&mut table, &format!("run.models=[{name:?}]"))?;
+    let usual = if are_large { "supervised" } else { MODELS[0].name };
+    set(&mut table, &format!("run.models=[{:?}]", args.model.as_deref().unwrap_or(usual)))?;
     Config::resolve(table)
+}
+
+/// By the first picture of a folder that can be opened. What cannot be listed is told of when it is read.
+fn are_large_pictures(data: &Path, options: &read::Options) -> bool {
+    let Ok(Some(listing)) = read::list(data, options) else { return false };
+    let size = |listed: &read::Listed| read::picture::size(&listing.root.join(&listed.path)).ok();
+    listing.train.iter().take(100).find_map(size).is_some_and(|(width, height)| width.max(height) >= LARGE)
 }
 
 /// Trains a model each time that there are a few labels more.

@@ -49,6 +49,8 @@ pub struct Lines {
     options: Options,
     /// Whether a picture may be named by its file, which is then opened.
     opens_files: bool,
+    /// Known to be one: a line that begins with `{` is no JSON.
+    is_table: bool,
     /// What is opened with the first line: even its first byte may have to be waited for.
     unopened: Option<Box<dyn Read>>,
     input: Box<dyn BufRead>,
@@ -94,9 +96,9 @@ impl Lines {
         Ok(Lines::of(input, if stdin { Path::new("standard input") } else { path }, schema, options))
     }
 
-    /// Of somebody who may not have files of this machine opened.
-    pub(super) fn of_stranger(input: Box<dyn Read>, name: &Path, schema: &Schema, options: &Options) -> Lines {
-        Lines { opens_files: false, ..Lines::of(input, name, schema, options) }
+    /// Of a table, by somebody who may not have files of this machine opened.
+    pub(super) fn of_strangers_table(input: Box<dyn Read>, name: &Path, schema: &Schema, options: &Options) -> Lines {
+        Lines { opens_files: false, is_table: true, ..Lines::of(input, name, schema, options) }
     }
 
     fn of(input: Box<dyn Read>, name: &Path, schema: &Schema, options: &Options) -> Lines {
@@ -105,6 +107,7 @@ impl Lines {
             schema: schema.clone(),
             options: options.clone(),
             opens_files: true,
+            is_table: false,
             unopened: Some(input),
             input: Box::new(io::empty()),
             number: 0,
@@ -147,7 +150,7 @@ impl Lines {
     /// Learns from the first line what the lines are; whether it is a header.
     fn begin(&mut self, text: &[u8]) -> Result<bool> {
         refuse_utf_16(text, &self.name)?;
-        let is_json = text.trim_ascii_start().starts_with(b"{");
+        let is_json = !self.is_table && text.trim_ascii_start().starts_with(b"{");
         let (form, is_header) = if is_json {
             (Form::Json, false)
         } else {

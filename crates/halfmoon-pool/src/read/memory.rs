@@ -33,7 +33,7 @@ pub fn table(text: &[u8], schema: &Schema, options: &Options) -> Result<Vec<Chun
         })?,
         Features::Image(_) => {
             refuse_gzip(text, name)?;
-            let mut lines = Lines::of_stranger(Box::new(Cursor::new(text.to_vec())), name, schema, options);
+            let mut lines = Lines::of_strangers_table(Box::new(Cursor::new(text.to_vec())), name, schema, options);
             let mut rows = Gathered::new(schema);
             while let Some(line) = lines.next_line()? {
                 let pixels = line.item.and_then(|item| match item {
@@ -245,6 +245,15 @@ mod tests {
         assert_eq!(why(&chunk.status[3]), "a row is an object or an array");
         assert_eq!(chunk.status[4], Status::Unseen("`maybe` in column barks".to_owned()));
         assert_eq!(why(&chunk.status[5]), "3 values instead of 2");
+    }
+
+    #[test]
+    fn a_table_is_a_table_also_where_it_looks_like_json() {
+        let (pictures, text) = (pictures_of(1, 255.0), r#"{"x": [1, 2]}"#);
+        assert_eq!(of_json(vec![serde_json::from_str(text).expect("JSON")], &pictures).status, [Status::Ok]);
+        let read = table(text.as_bytes(), &pictures, &Options::default());
+        let rows = read.unwrap_or_default();
+        assert!(rows.iter().all(|chunk| chunk.status.iter().all(|status| *status != Status::Ok)), "{rows:?}");
     }
 
     #[test]
