@@ -34,7 +34,7 @@ pub(crate) struct Label {
     /// Keep the labels in this file; it is made where it is not there yet
     #[arg(long, value_name = "FILE", default_value = super::project::PROJECT)]
     pub(crate) project: PathBuf,
-    /// The model that learns meanwhile; see `halfmoon models` [default: m2; a convolutional `supervised` for pictures of 16 pixels a side or more]
+    /// The model that learns meanwhile; see `halfmoon models` [default: vat for a folder of pictures, supervised for other data]
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// How items are chosen; the page can change it

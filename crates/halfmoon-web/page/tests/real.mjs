@@ -1,16 +1,17 @@
 // The page against the real program: pictures that nobody has labelled, sixty labels by keys, the program killed and started again on the
 // way; and then how often the model is right about all other pictures, beside plain classifiers with sixty labels drawn at random.
 //
-//   node tests/real.mjs HALFMOON [SHOTS]
+//   node tests/real.mjs HALFMOON [SHOTS [--model m2 …]]
 //
-// Ends with 1 where a fact fails. Screenshots go into SHOTS.
+// Ends with 1 where a fact fails. Screenshots go into SHOTS; what follows is for `halfmoon label`.
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const [halfmoon, shots] = process.argv.slice(2).map((path) => resolve(path))
+const [halfmoon, shots] = process.argv.slice(2, 4).map((path) => resolve(path))
+const more = process.argv.slice(4)
 const LABELS = 60
 // Milliseconds that a person looks at a picture before the next key: a fast one.
 const PACE = 300
@@ -20,7 +21,7 @@ const classes = [...'0123456789']
 
 /** Starts the program on the folder and says where it listens. */
 async function start(port) {
-    const args = ['label', 'photos', '--classes', classes.join(), '--no-browser', '--port', String(port)]
+    const args = ['label', 'photos', '--classes', classes.join(), '--no-browser', '--port', String(port), ...more]
     const server = spawn(halfmoon, args, { cwd: place, stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
     for await (const piece of server.stdout) {

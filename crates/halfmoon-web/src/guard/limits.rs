@@ -78,9 +78,10 @@ impl Limits {
             is_kept &= bytes <= self.max_body;
             if is_kept {
                 let wanted = u32::try_from((bytes / LUMP).saturating_sub(place.num_permits()));
-                match self.bytes.try_acquire_many(wanted.unwrap_or(u32::MAX)) {
-                    Ok(more) => place.merge(more),
-                    Err(_) => (is_kept, is_crowded) = (false, true),
+                if let Ok(more) = self.bytes.try_acquire_many(wanted.unwrap_or(u32::MAX)) {
+                    place.merge(more);
+                } else {
+                    (is_kept, is_crowded) = (false, true);
                 }
             }
             if is_kept {

@@ -84,7 +84,9 @@ pub(super) fn doubtful(
     (round, model): (u32, &str),
 ) -> Result<Vec<Made>, &'static str> {
     let shape = shape(data).ok_or("examples are made up of pictures, and these data are none")?;
-    let synthesiser = predictor.synthesiser().ok_or("this model makes no examples that it is in doubt about")?;
+    let synthesiser = predictor
+        .synthesiser()
+        .ok_or("this model makes no examples; one that does, such as m2, can be chosen in the settings")?;
     let classes = u16::try_from(classes).unwrap_or(u16::MAX).max(1);
     let begun: Vec<Class> = (0..DOUBTFUL).map(|at| Class(u16::try_from(at).expect("a few") % classes)).collect();
     let made = synthesiser.doubtful(&begun, None, DOUBT, u64::from(round)).inputs;

@@ -1,11 +1,13 @@
 //! Virtual adversarial training: the direction, the distance and its gradient.
 
 use burn::tensor::{DType, Tensor};
+use halfmoon::augment::Augment;
 use halfmoon::dist::Categorical;
-use halfmoon::model::ModelConfig;
-use halfmoon::models::{Vat, VatConfig, steepest};
+use halfmoon::model::{Batch, Counts, Model, ModelConfig, Moment};
+use halfmoon::models::{Net, Vat, VatConfig, steepest};
 use halfmoon::nets::Activation;
 use halfmoon::noise::Noise;
+use halfmoon_pool::dataset::ImageShape;
 use halfmoon_pool::encode::Layout;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -90,4 +92,43 @@ fn the_gradient_of_the_distance_agrees_with_central_differences() {
     let r = model.adversarial(&x, &p, &mut Noise::new(1, 1, &device()).with_dtype(DType::F64));
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     assert_agrees("vat, r fixed", &model, 20, &mut rng, |model| model.distance(&x, &p, &(r.clone() * 10.0)).mean());
+}
+
+#[test]
+fn pictures_are_moved_before_they_are_learned_from() {
+    let image = ImageShape { height: 5, width: 6, channels: 1, white: 255.0 };
+    let layout = Layout { numeric: 0, yes_no: 30, categories: vec![], image: Some(image) };
+    let table = Layout { image: None, ..layout.clone() };
+    let of = |augment: Augment| VatConfig {
+        net: Net::Conv,
+        hidden: vec![7],
+        channels: vec![2, 3],
+        augment,
+        smoothness: 0.0,
+        entropy: 0.0,
+        balance: 0.0,
+        ..VatConfig::default()
+    };
+    assert!(of(Augment::Shift).check(&table).is_err());
+    let loss = |augment: Augment, x: &Tensor<2>| {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let model = of(augment).init(&layout, 3, &mut Noise::new(3, 0, &device()));
+        let model: Vat =
+            with_parameters(model, |_, numbers| numbers.iter().map(|_| rng.random_range(-0.6..0.6)).collect());
+        let batch = Batch {
+            x: x.clone(),
+            y: [0, 1, 2, 0].into(),
+            u: x.clone(),
+            open: [0, 1, 2].into(),
+            counts: Counts { labelled: 4, unlabelled: 30 },
+            moment: Moment::default(),
+        };
+        numbers(&model.loss(&batch, &mut (), &mut Noise::new(2, 1, &device()).with_dtype(DType::F64)).total())[0]
+    };
+    // Black pictures are the same wherever they are moved; others are not.
+    let black = Tensor::zeros([4, 30], (&device(), DType::F64));
+    assert_close(loss(Augment::Shift, &black), loss(Augment::None, &black), 1e-12);
+    let grey = Noise::new(1, 0, &device()).with_dtype(DType::F64).uniform([4, 30]);
+    let apart = (loss(Augment::Shift, &grey) - loss(Augment::None, &grey)).abs();
+    assert!(apart > 1e-3, "{apart}");
 }

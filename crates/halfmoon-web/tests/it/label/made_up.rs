@@ -71,7 +71,7 @@ impl Trainer for MadeUp {
 
 /// The mean of each class that has one.
 struct Means {
-    means: Vec<Option<Array1<f32>>>,
+    of_classes: Vec<Option<Array1<f32>>>,
     width: usize,
     has_chains: bool,
 }
@@ -85,22 +85,22 @@ impl Means {
                 .collect();
             encoded.select(Axis(0), &rows).mean_axis(Axis(0))
         };
-        let means = (0..items.schema.classes.len()).map(of_class).collect();
-        Means { means, width: encoded.ncols(), has_chains: false }
+        let of_classes = (0..items.schema.classes.len()).map(of_class).collect();
+        Means { of_classes, width: encoded.ncols(), has_chains: false }
     }
 
     fn mean(&self, class: Class) -> Array1<f32> {
-        self.means.get(class.index()).cloned().flatten().unwrap_or_else(|| Array1::zeros(self.width))
+        self.of_classes.get(class.index()).cloned().flatten().unwrap_or_else(|| Array1::zeros(self.width))
     }
 }
 
 impl Predictor for Means {
     fn scores(&self, inputs: ArrayView2<f32>) -> Scores {
         let squared = |row: usize, class: usize| {
-            let mean = self.means[class].as_ref()?;
+            let mean = self.of_classes[class].as_ref()?;
             Some((&inputs.row(row) - mean).mapv(|x| x * x).sum())
         };
-        let mut log_probs = Array3::from_shape_fn((inputs.nrows(), 1, self.means.len()), |(row, _, class)| {
+        let mut log_probs = Array3::from_shape_fn((inputs.nrows(), 1, self.of_classes.len()), |(row, _, class)| {
             squared(row, class).map_or(-20.0, |squared| -squared)
         });
         for mut row in log_probs.lanes_mut(Axis(2)) {
@@ -109,7 +109,7 @@ impl Predictor for Means {
             row -= most + sum.ln();
         }
         let nearest = |row: usize| {
-            let all = (0..self.means.len()).filter_map(|class| squared(row, class));
+            let all = (0..self.of_classes.len()).filter_map(|class| squared(row, class));
             -all.fold(f32::INFINITY, f32::min)
         };
         let log_density = Some((0..inputs.nrows()).map(nearest).collect());
@@ -166,7 +166,7 @@ impl ChainGenerator for &Means {
 impl Synthesiser for &Means {
     /// Half of a class and half of the next.
     fn doubtful(&self, classes: &[Class], _: Option<usize>, _: f64, _: u64) -> Doubtful {
-        let known: Vec<&Array1<f32>> = self.means.iter().flatten().collect();
+        let known: Vec<&Array1<f32>> = self.of_classes.iter().flatten().collect();
         let mut inputs = Array2::zeros((classes.len(), self.width));
         for (mut row, class) in inputs.rows_mut().into_iter().zip(classes) {
             let (first, second) = (class.index() % known.len(), (class.index() + 1) % known.len());
