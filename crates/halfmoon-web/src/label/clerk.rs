@@ -182,6 +182,7 @@ impl Seen {
             desk.last_event = last;
             desk.last_round = rounds;
             desk.figures = Arc::new(super::figures::Figures { curve, ..super::figures::Figures::default() });
+            desk.model.message.clear();
             desk.is_loaded = true;
         });
         (self.event, self.has_begun) = (last, true);
