@@ -71,6 +71,12 @@ pub(super) enum Truth {
     OfRows { rows: Vec<Row>, labels: Vec<Option<String>> },
 }
 
+/// A table, or a row a line: one row at least.
+#[derive(ToSchema)]
+#[schema(min_length = 1)]
+#[expect(dead_code, reason = "says what `reading` takes apart")]
+pub(super) struct Text(String);
+
 /// Files of pictures, one a part.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "says what `reading` takes apart")]

@@ -210,6 +210,7 @@ pub(super) async fn model_ready(
 pub(super) struct Inference {
     /// Comes back with the answers, and stands for them in feedback; made where there is none.
     id: Option<String>,
+    #[schema(min_items = 1)]
     inputs: Vec<Tensor>,
     /// Which outputs are wanted, in which order: all, where none are named.
     #[serde(default)]

@@ -9,7 +9,7 @@ use halfmoon_pool::read::Status;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::docs::{Body, Pictures, Wrong, WrongBody};
+use super::docs::{Body, Pictures, Text, Wrong, WrongBody};
 use super::live::Live;
 use super::reading::{Form, Rows, chunks, kind};
 use super::{Service, Shared};
@@ -69,8 +69,8 @@ pub(super) struct Said {
 #[utoipa::path(post, path = "/predict", tag = "asking",
     request_body(content(
         (Body = "application/json"),
-        (String = "text/csv"),
-        (String = "application/x-ndjson"),
+        (Text = "text/csv"),
+        (Text = "application/x-ndjson"),
         (Pictures = "multipart/form-data"),
     )),
     responses((status = 200, body = Predictions, description = "an answer a row"), Wrong, WrongBody),
