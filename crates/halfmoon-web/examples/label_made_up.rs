@@ -31,25 +31,8 @@ fn main() -> Result<()> {
     if label.is_none() && !data.is_dir() {
         made_up::write_digits(&data, 1_797);
     }
-    let settings = Settings {
-        project: folder.join("project.db"),
-        data,
-        options: Options { label, ..Options::default() },
-        classes: (0..10).map(|digit| digit.to_string()).collect(),
-        rule: "margin".to_owned(),
-        model: "means".to_owned(),
-        models: vec![
-            ("means".to_owned(), "the class whose mean is nearest".to_owned()),
-            ("means again".to_owned(), "the same by another name".to_owned()),
-        ],
-        judge: 0.2,
-        twice: 0.1,
-        first: 10,
-        every: 5,
-        about: serde_json::Map::new(),
-        candidates: 20_000,
-        seed: 1,
-    };
+    let options = Options { label, ..Options::default() };
+    let settings = Settings { data, options, ..made_up::settings(&folder) };
     let trainer = made_up::MadeUp { pause: Duration::from_secs_f64(seconds), ..made_up::MadeUp::default() };
     let (router, running) = open(settings, trainer)?;
     let bound = bind(&Bind::loopback(port))?;

@@ -10,7 +10,7 @@ use halfmoon_pool::dataset::Inputs;
 use halfmoon_pool::read::{self, Options};
 use halfmoon_pool::scores::{ChainGenerator, Doubtful, Generator, Predictor, Scores, Synthesiser};
 use halfmoon_pool::{Class, Dataset, Result};
-use halfmoon_web::label::{Lesson, Trainer};
+use halfmoon_web::label::{Lesson, Settings, Trainer};
 use image::{GrayImage, ImageFormat};
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
@@ -27,6 +27,28 @@ pub(crate) fn write_digits(folder: &Path, count: usize) -> Vec<u16> {
         picture.save_with_format(path, ImageFormat::Png).expect("writable");
     }
     digits.labels.iter().take(count).map(|label| label.expect("all have one").0).collect()
+}
+
+/// A project of the pictures in `photos/`, for the model below.
+pub(crate) fn settings(folder: &Path) -> Settings {
+    Settings {
+        project: folder.join("project.db"),
+        data: folder.join("photos"),
+        options: Options::default(),
+        classes: (0..10).map(|digit| digit.to_string()).collect(),
+        rule: "margin".to_owned(),
+        model: "means".to_owned(),
+        models: [("means", "the class whose mean is nearest"), ("others", "the same once more")]
+            .map(|(name, about)| (name.to_owned(), about.to_owned()))
+            .to_vec(),
+        judge: 0.2,
+        twice: 0.1,
+        first: 10,
+        every: 5,
+        about: serde_json::Map::new(),
+        candidates: 20_000,
+        seed: 1,
+    }
 }
 
 /// Takes as long as it is told.

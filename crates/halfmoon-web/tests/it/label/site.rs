@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
-use halfmoon_pool::read::Options;
 use halfmoon_web::label::{Running, Settings, open};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::made_up::{MadeUp, write_digits};
+use super::made_up::{self, MadeUp, write_digits};
 
 /// Longer than anything here takes, on a machine that has other work.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,22 +37,7 @@ impl Drop for Folder {
 
 /// What is asked for in most tests.
 pub(crate) fn settings(folder: &Folder) -> Settings {
-    Settings {
-        project: folder.0.join("project.db"),
-        data: folder.0.join("photos"),
-        options: Options::default(),
-        classes: (0..10).map(|digit| digit.to_string()).collect(),
-        rule: "margin".into(),
-        model: "means".into(),
-        models: vec![("means".into(), "the nearest mean".into()), ("others".into(), "the same once more".into())],
-        judge: 0.2,
-        twice: 0.1,
-        first: 10,
-        every: 5,
-        about: serde_json::Map::new(),
-        candidates: 20_000,
-        seed: 1,
-    }
+    made_up::settings(&folder.0)
 }
 
 pub(crate) struct Site {
