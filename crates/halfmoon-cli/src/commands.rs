@@ -199,6 +199,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// Where data are, whoever asks later and from where; built-in data have a name and no place.
+fn absolute(data: &Path) -> PathBuf {
+    data.canonicalize().unwrap_or_else(|_| data.to_owned())
+}
+
 fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }

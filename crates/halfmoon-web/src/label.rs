@@ -71,7 +71,7 @@ use self::desk::{Desk, Shared};
 pub struct Settings {
     /// The `project.db`; made where there is none.
     pub project: PathBuf,
-    /// The data, as [`read::read`] takes them.
+    /// The data, as [`read::read`] takes them. A new project keeps this path, so it is to be absolute, or the name of built-in data.
     pub data: PathBuf,
     /// How they are read.
     pub options: read::Options,
@@ -199,8 +199,7 @@ fn journal(settings: &Settings) -> Result<Journal> {
         }
         return Ok(journal);
     }
-    // Built-in data have a name and no place.
-    let data = settings.data.canonicalize().unwrap_or_else(|_| settings.data.clone());
+    let data = &settings.data;
     let name = data.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let data = Some(data.to_string_lossy().into_owned());
     Journal::create(

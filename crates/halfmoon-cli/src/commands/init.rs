@@ -54,8 +54,7 @@ pub(crate) fn run(args: &Init) -> Result<(), Failure> {
 
 fn make(path: &Path, args: &Init, about: Map<String, Value>, scan: &Scan) -> Result<(), Error> {
     let now = Moment::now();
-    // Built-in data have a name and no place.
-    let data = args.data.canonicalize().unwrap_or_else(|_| args.data.clone());
+    let data = super::absolute(&args.data);
     let stem = || args.data.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let project =
         Project { name: args.name.clone().unwrap_or_else(stem), data: Some(super::text(&data)?), at: now, about };

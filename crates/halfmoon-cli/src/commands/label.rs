@@ -114,9 +114,7 @@ fn find(args: &Label) -> Result<Found> {
     if !args.data.exists() && !is_built_in(&args.data) {
         return Err(Error::data(args.data.as_path(), "does not exist", "name a folder of pictures, a table or arrays"));
     }
-    // Built-in data have a name and no place.
-    let data = args.data.canonicalize().unwrap_or_else(|_| args.data.clone());
-    Ok(Found { project: args.project.clone(), data, reading: typed })
+    Ok(Found { project: args.project.clone(), data: super::absolute(&args.data), reading: typed })
 }
 
 fn config(args: &Label, data: &Path, mut reading: Table) -> Result<Config> {
