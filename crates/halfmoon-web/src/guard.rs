@@ -10,6 +10,8 @@
 //! | while too many others are answered, or too many large bodies are there | 503 and `Retry-After` |
 //! | that takes too long, or makes a handler panic | 503, 500 |
 //!
+//! Behind a proxy all clients have the proxy's address, so ten wrong guesses of one of them lock all out for the rest of the minute.
+//!
 //! Streams of events (SSE) have a number of their own, no time limit, and end when the server stops.
 
 mod access;
