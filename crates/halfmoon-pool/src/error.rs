@@ -1,5 +1,6 @@
 //! What a user can get wrong, each with its place and what to do about it.
 
+use std::any::Any;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,12 @@ impl Error {
             }
         }
     }
+}
+
+/// What a panic that was caught said.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
 }
 
 /// A position in the user's files: `pets.csv, row 7, column age`.

@@ -195,10 +195,12 @@ pub fn stream(path: &Path, schema: &Schema, options: &Options, sink: Sink) -> Re
 /// What a folder of pictures holds by its names alone, before a picture is opened. `None` for data in another format, whose items are known
 /// when they are read.
 pub fn list(path: &Path, options: &Options) -> Result<Option<Listing>> {
-    if format(path, options)?.name != image_folder::FORMAT.name {
-        return Ok(None);
-    }
-    image_folder::list(path, options).map(Some)
+    is_of_pictures(path, options)?.then(|| image_folder::list(path, options)).transpose()
+}
+
+/// Whether it is a folder of pictures, or one picture: nothing is opened.
+pub fn is_of_pictures(path: &Path, options: &Options) -> Result<bool> {
+    Ok(format(path, options)?.name == image_folder::FORMAT.name)
 }
 
 fn format(path: &Path, options: &Options) -> Result<&'static Format> {

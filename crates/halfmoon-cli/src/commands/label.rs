@@ -36,7 +36,7 @@ const OF_OTHERS: &str = "supervised";
 const SETTINGS: [&str; 4] = ["vat.entropy=0", "vat.balance=0", "vat.train.unlabelled_rows=64", "vat.train.steps=200"];
 
 /// Pixels of the longer side from which on pictures go through convolutions and are moved a little.
-const LARGE: u32 = 16;
+const LARGE: usize = 16;
 const OF_LARGE_PICTURES: [&str; 4] =
     ["supervised.net=\"conv\"", "supervised.augment=\"shift\"", "vat.net=\"conv\"", "vat.augment=\"shift\""];
 
@@ -46,17 +46,21 @@ const MAX_BODY: usize = 64 << 20;
 pub(crate) fn run(args: &Label) -> std::result::Result<(), Failure> {
     let Found { project, data, reading } = find(args)?;
     let kept = serde_json::to_value(&reading).expect("plain settings");
-    let config = config(args, &data, reading)?;
-    let teacher = Teacher { config: config.clone(), seed: args.seed, before: HashMap::new() };
+    let of_large_pictures = config(args, &data, reading.clone(), &OF_LARGE_PICTURES)?;
+    let config = config(args, &data, reading, &[])?;
+    let options = config.options();
+    // What is no data at all is told of when it is read.
+    let usual = if read::is_of_pictures(&data, &options).unwrap_or(false) { OF_PICTURES } else { OF_OTHERS };
+    let teacher = Teacher { config, of_large_pictures, seed: args.seed, before: HashMap::new() };
     let models = MODELS.iter().map(|entry| (entry.name.to_owned(), entry.about.to_owned())).collect();
     let settings = Settings {
         project,
         data,
-        options: config.options(),
+        options,
         about: serde_json::Map::from_iter([("data".to_owned(), kept)]),
         classes: args.reading.classes.clone().unwrap_or_default(),
         rule: args.rule.clone(),
-        model: config.run.models[0].clone(),
+        model: args.model.clone().unwrap_or_else(|| usual.to_owned()),
         models,
         judge: args.judge,
         twice: args.twice,
@@ -117,31 +121,24 @@ fn find(args: &Label) -> Result<Found> {
     Ok(Found { project: args.project.clone(), data: super::absolute(&args.data), reading: typed })
 }
 
-fn config(args: &Label, data: &Path, mut reading: Table) -> Result<Config> {
+/// What was said, over these settings, over those for any data.
+fn config(args: &Label, data: &Path, mut reading: Table, settings: &[&str]) -> Result<Config> {
     super::put(&mut reading, "path", Some(super::text(data)?));
     let mut table = Table::from_iter([("data".to_owned(), reading.into())]);
     super::set_steps(&mut table, STEPS)?;
-    let side = longer_side(data, &Config::resolve(table.clone())?.options());
-    let of_pictures = if side.is_some_and(|side| side >= LARGE) { &OF_LARGE_PICTURES[..] } else { &[] };
-    for assignment in SETTINGS.iter().chain(of_pictures).copied().chain(args.set.iter().map(String::as_str)) {
+    for assignment in SETTINGS.iter().chain(settings).copied().chain(args.set.iter().map(String::as_str)) {
         set(&mut table, assignment)?;
     }
-    let usual = if side.is_some() { OF_PICTURES } else { OF_OTHERS };
-    set(&mut table, &format!("run.models=[{:?}]", args.model.as_deref().unwrap_or(usual)))?;
+    if let Some(name) = &args.model {
+        set(&mut table, &format!("run.models=[{name:?}]"))?;
+    }
     Config::resolve(table)
-}
-
-/// Pixels of a folder's pictures, by the first one that can be opened; `None` for other data. What cannot be listed is told of when it is read.
-fn longer_side(data: &Path, options: &read::Options) -> Option<u32> {
-    let listing = read::list(data, options).ok()??;
-    let size = |listed: &read::Listed| read::picture::size(&listing.root.join(&listed.path)).ok();
-    let (width, height) = listing.train.iter().take(100).find_map(size)?;
-    Some(width.max(height))
 }
 
 /// Trains a model each time that there are a few labels more.
 struct Teacher {
     config: Config,
+    of_large_pictures: Config,
     seed: u64,
     /// Where the last training of each model ended, for as many classes.
     before: HashMap<(&'static str, usize), Checkpoint>,
@@ -167,8 +164,9 @@ impl Teacher {
         lesson: &Lesson,
         watch: &mut (dyn FnMut(u64, u64) -> bool + Send),
     ) -> Result<Option<Box<dyn Predictor>>> {
-        let settings = self.config.settings(entry);
         let (layout, classes) = (lesson.encoding.layout(), lesson.items.schema.classes.len());
+        let are_large = layout.image.is_some_and(|shape| shape.height.max(shape.width) >= LARGE);
+        let settings = if are_large { &self.of_large_pictures } else { &self.config }.settings(entry);
         let checked = (entry.check)(settings)?;
         (checked.fits)(&layout)?;
         let device = run::device("cpu")?;

@@ -1,9 +1,10 @@
 //! Libraries that decode files may panic on damaged ones; a user's file must not end the program.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
+
+use crate::error::panic_text;
 
 thread_local! {
     /// A panic of this thread is caught and told as a problem of the file.
@@ -25,12 +26,4 @@ pub(super) fn caught<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T,
     let result = panic::catch_unwind(AssertUnwindSafe(decode));
     IS_CAUGHT.set(false);
     result.unwrap_or_else(|panic| Err(format!("the decoder failed: {}", panic_text(&*panic))))
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no reason given")
 }

@@ -28,7 +28,7 @@ const MOST_PIXELS: u64 = 64 << 20;
 const MOST_MEMORY: u64 = 512 << 20;
 /// Bytes of the pictures that are decoded at one time, on however many threads: one of the largest, or two hundred of ordinary ones. Beside itself a
 /// picture takes as much again while its colours are changed.
-static CROWD: Crowd = Crowd::of(512 << 20);
+static CROWD: Crowd = Crowd::of(MOST_MEMORY);
 
 pub(super) const EXTENSIONS: [&str; 11] =
     ["png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "tif", "tiff", "webp"];

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use halfmoon_journal::{Action, EventId, Item, ItemId, Journal};
+use halfmoon_pool::error::panic_text;
 use halfmoon_pool::{Error, Result};
 use tokio::sync::oneshot;
 
@@ -62,7 +63,7 @@ impl Clerk {
         let shared = shared.clone();
         let work = move || {
             let mut journal = journal;
-            let mut seen = Seen { item: ItemId(0), event: EventId(0), has_begun: false };
+            let mut seen = Seen { item: ItemId(0), event: EventId(0) };
             seen.tell(&journal, &shared);
             loop {
                 let order = orders.recv_timeout(LOOK);
@@ -144,21 +145,20 @@ pub(super) fn words(error: &Error) -> String {
 
 /// A panic of a thread's work, as people may read it.
 pub(super) fn words_of_panic(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("this is a bug in halfmoon: {}", text.unwrap_or("no reason given"))
+    format!("this is a bug in halfmoon: {}", panic_text(panic))
 }
 
 /// How far the desk knows the journal.
 struct Seen {
     item: ItemId,
     event: EventId,
-    has_begun: bool,
 }
 
 impl Seen {
     /// Tells the desk what it does not know yet. What cannot be read is tried again the next time.
     fn tell(&mut self, journal: &Journal, shared: &Shared) {
-        let told = if self.has_begun { self.look(journal, shared) } else { self.begin(journal, shared) };
+        let is_loaded = shared.desk().is_loaded;
+        let told = if is_loaded { self.look(journal, shared) } else { self.begin(journal, shared) };
         if let Err(error) = told {
             shared.change(|desk| desk.model.message = words(&error));
         }
@@ -185,7 +185,7 @@ impl Seen {
             desk.model.message.clear();
             desk.is_loaded = true;
         });
-        (self.event, self.has_begun) = (last, true);
+        self.event = last;
         Ok(())
     }
 

@@ -17,6 +17,9 @@ use super::figures::Figures;
 use super::items::{Items, Known, Place, Urn};
 use super::queue::Queue;
 
+/// Items that are looked at while the desk is held: nobody waits until a million were.
+pub(super) const HANDFUL: usize = 20_000;
+
 /// All that the threads share.
 pub(super) struct Shared {
     pub(super) settings: Settings,

@@ -19,10 +19,10 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use halfmoon_journal::{DATA, ItemId, Key};
+use halfmoon_journal::{DATA, ItemId, Journal, Key};
 use halfmoon_pool::Class;
 
-use super::clerk::Clerk;
+use super::clerk::{Clerk, Refused};
 use super::desk::{Desk, Shared};
 use super::items::Place;
 use crate::problem::{Problem, no_such_method};
@@ -116,6 +116,15 @@ fn class(desk: &Desk, field: &str, class: u16) -> Result<Class, Problem> {
 /// The beginning of what somebody typed.
 fn short(text: &str) -> String {
     text.chars().take(60).collect()
+}
+
+/// Reads the journal by a reader of its own: it waits for nobody, and nobody for it.
+async fn read<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(Journal) -> halfmoon_pool::Result<T> + Send + 'static,
+) -> Result<T, Problem> {
+    let project = app.shared.settings.project.clone();
+    Ok(aside(move || work(Journal::open(&project)?)).await?.map_err(Refused::Because)?)
 }
 
 /// Work that waits for a disk or takes a while, on a thread for such.

@@ -19,7 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, json};
 
 use super::clerk::{Clerk, words, words_of_panic};
-use super::desk::{Answers, Data, Desk, Shared};
+use super::desk::{Answers, Data, Desk, HANDFUL, Shared};
 use super::figures::{self, Judged};
 use super::items::Place;
 use super::queue::Pick;
@@ -30,9 +30,6 @@ const BUDGET: usize = 64;
 
 /// Draws of a model whose network leaves something to chance.
 const DRAWS: usize = 20;
-
-/// Items that are looked at while the desk is held.
-const HANDFUL: usize = 20_000;
 
 /// How often the page hears of steps.
 const TELL: Duration = Duration::from_millis(200);

@@ -17,7 +17,7 @@ use halfmoon_pool::read::Problem as Left;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{Sender, channel};
 
-use super::{App, Asked, annotator, aside, short};
+use super::{App, Asked, annotator, read, short};
 use crate::label::clerk::Refused;
 use crate::problem::{Json, Problem};
 
@@ -31,8 +31,7 @@ const LISTED: usize = 100;
 pub(super) async fn export(State(app): State<App>, asked: Asked) -> Result<Response, Problem> {
     let name = asked.get("format").map_or("csv", String::as_str);
     let format = format(name)?;
-    let path = app.shared.settings.project.clone();
-    let journal = aside(move || Journal::open(&path)).await?.map_err(Refused::Because)?;
+    let journal = read(&app, Ok).await?;
     let (pieces, taken) = channel::<Result<Bytes, std::io::Error>>(PIECES);
     // Written as it is taken: no file is too large.
     tokio::task::spawn_blocking(move || {

@@ -16,18 +16,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::exchange::{Aside, import_file};
-use super::{App, aside};
-use crate::label::clerk::Refused;
-use crate::label::desk::{Answers, Desk, Shared};
+use super::{App, aside, read};
+use crate::label::desk::{Answers, Desk, HANDFUL, Shared};
 use crate::label::figures::likeliest;
 use crate::label::items::Place;
 use crate::problem::{Json, Problem};
 
 /// Whose annotations these are, where Label Studio does not say.
 const SOMEBODY: &str = "label-studio";
-
-/// Items that are looked at while the desk is held.
-const HANDFUL: usize = 20_000;
 
 /// Texts of a task that are looked at.
 const TEXTS: usize = 100;
@@ -164,9 +160,8 @@ pub(super) async fn webhook(State(app): State<App>, Json(told): Json<Told>) -> R
         }
         "ANNOTATION_DELETED" | "ANNOTATIONS_DELETED" => {
             let ids: Vec<i64> = annotations.iter().filter_map(|annotation| annotation["id"].as_i64()).collect();
-            let project = app.shared.settings.project.clone();
-            // All events are looked at, by a reader of its own: nobody waits for that.
-            let undo = aside(move || undo(&Journal::open(&project)?, &ids)).await?.map_err(Refused::Because)?;
+            // All events are looked at.
+            let undo = read(&app, move |journal| undo(&journal, &ids)).await?;
             let undone = app.clerk.call(move |journal| journal.append_all(&undo)).await?;
             Ok(Json(json!({"undone": undone.iter().filter(|done| done.is_new).count()})))
         }

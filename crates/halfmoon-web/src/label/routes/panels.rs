@@ -3,20 +3,17 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use halfmoon_journal::Labels;
 use halfmoon_journal::agreement::agreement;
-use halfmoon_journal::{Journal, Labels};
 use serde_json::{Value, json};
 
 use super::asking::tagged;
-use super::{App, aside};
-use crate::label::clerk::Refused;
+use super::{App, read};
 use crate::label::figures::of_model;
 use crate::problem::{Json, Problem};
 
 pub(super) async fn panels(State(app): State<App>) -> Result<Json<Value>, Problem> {
-    let path = app.shared.settings.project.clone();
-    // A reader of its own: it waits for nobody, and nobody for it.
-    let labels = aside(move || Journal::open(&path)?.labels()).await?.map_err(Refused::Because)?;
+    let labels = read(&app, |journal| journal.labels()).await?;
     let (figures, examples, names, counts, curve) = {
         let desk = app.shared.desk();
         let curve = of_model(&desk.figures.curve, &desk.model_name);
