@@ -4,7 +4,7 @@
 //! OUT/simulation.json              what was asked for: a folder goes on with the same, and refuses anything else
 //! OUT/points.csv                   a line a round, appended as it is known
 //! OUT/cells/SEED-CONTENDER.db      the journal of the oracle's answers; `halfmoon status` reads it
-//! OUT/cells/SEED-CONTENDER.MEMBER.ROUND.safetensors   the last models, where the next ones begin with them
+//! OUT/cells/SEED-CONTENDER.MEMBER.ROUND.safetensors   the last models, where the next ones begin with them; SUCCESSOR.MEMBER likewise
 //! ```
 //!
 //! All state is in these files. A round is a function of the labels before it, the settings and the seed, so one that was interrupted is done
@@ -44,10 +44,12 @@ use points::Points;
 pub struct Simulation {
     /// Any part of a configuration: the data, and settings of models.
     pub overlay: Table,
-    /// What is compared, as [`Contender::parse`] reads it. `random` is added where it is missing.
+    /// What is compared, each `RULE`, `RULE@MODEL` or `RULE@MODEL:PRESET`. `random` is added where it is missing.
     pub contenders: Vec<String>,
     /// The model of contenders that name none.
     pub model: String,
+    /// A model that learns from what each contender asked for, and is measured in its place.
+    pub successor: Option<String>,
     /// Labels at first, equally many a class.
     pub start: usize,
     /// The classes that these are of; all, if empty.
@@ -81,28 +83,44 @@ pub struct Contender {
     pub name: String,
     /// How it chooses.
     pub rule: &'static Rule,
-    /// What is trained.
-    pub entry: &'static Entry,
-    /// The model's settings.
+    /// What is trained in each round, and asked.
+    asks: Recipe,
+}
+
+/// A model and its settings.
+#[derive(Clone)]
+struct Recipe {
+    entry: &'static Entry,
     settings: Table,
 }
 
-impl Contender {
-    /// Reads `RULE`, `RULE@MODEL` or `RULE@MODEL:PRESET`.
-    pub fn parse(text: &str, model: &str, overlay: &Table) -> Result<Contender> {
-        let (name, of) = text.split_once('@').map_or((text, model), |(rule, of)| (rule, of));
+impl Recipe {
+    /// Reads the part `MODEL` or `MODEL:PRESET` of a text.
+    fn parse(text: &str, of: &str, overlay: &Table) -> Result<Recipe> {
         let (model, preset) = of.split_once(':').map_or((of, None), |(model, preset)| (model, Some(preset)));
-        let (rule, entry) = (rule(name)?, config::model(model)?);
+        let entry = config::model(model)?;
         let mut overlay = overlay.clone();
         if let Some(preset) = preset {
             if !(entry.defaults)().contains_key("preset") {
-                let hint = format!("write {name}@{model}, and its settings with --set {model}.…");
+                let hint = format!("leave :{preset} out, and give its settings with --set {model}.…");
                 return Err(Error::usage(format!("`{text}`: {model} has no presets"), hint));
             }
             config::set(&mut overlay, &format!("{model}.preset={preset}"))?;
         }
         let config = Config::resolve(overlay)?;
-        Ok(Contender { name: text.to_owned(), rule, entry, settings: config.settings(entry).clone() })
+        Ok(Recipe { entry, settings: config.settings(entry).clone() })
+    }
+
+    fn is(&self, other: &Recipe) -> bool {
+        self.entry.name == other.entry.name && self.settings == other.settings
+    }
+}
+
+impl Contender {
+    /// Reads `RULE`, `RULE@MODEL` or `RULE@MODEL:PRESET`.
+    fn parse(text: &str, model: &str, overlay: &Table) -> Result<Contender> {
+        let (name, of) = text.split_once('@').map_or((text, model), |(rule, of)| (rule, of));
+        Ok(Contender { name: text.to_owned(), rule: rule(name)?, asks: Recipe::parse(text, of, overlay)? })
     }
 
     /// Whether it is what all others must beat.
@@ -133,6 +151,8 @@ pub struct Outcome {
 
 /// The data, as every cell sees them.
 struct Ground {
+    /// What is measured in place of the models that ask.
+    successor: Option<Recipe>,
     /// Items to learn from, no label among them.
     train: Dataset,
     /// The labels that the oracle knows.
@@ -161,7 +181,7 @@ impl Simulation {
         Ok(all)
     }
 
-    fn check(&self, contenders: &[Contender]) -> Result<()> {
+    fn check(&self, contenders: &[Contender], successor: Option<&Recipe>) -> Result<()> {
         let positive = [
             ("--start", self.start),
             ("--add", self.add),
@@ -181,11 +201,10 @@ impl Simulation {
         if !(self.apart >= 0.0 && self.apart.is_finite()) {
             return Err(Error::usage("--apart must be 0 or more", ""));
         }
-        if let Some(contender) = contenders.iter().find(|contender| self.warm && !contender.entry.is_stepwise) {
-            let problem = format!(
-                "{} is fitted at once, and there is nothing that --warm could go on from",
-                contender.entry.name
-            );
+        let mut trained = contenders.iter().map(|contender| &contender.asks).chain(successor);
+        if let Some(recipe) = trained.find(|recipe| self.warm && !recipe.entry.is_stepwise) {
+            let problem =
+                format!("{} is fitted at once, and there is nothing that --warm could go on from", recipe.entry.name);
             return Err(Error::usage(problem, "leave --warm out"));
         }
         if let Some(contender) =
@@ -200,15 +219,16 @@ impl Simulation {
     /// Plays what is missing in the folder `out`.
     pub fn run(&self, out: &Path, progress: &mut dyn Progress) -> Result<Outcome> {
         let contenders = self.contenders()?;
-        self.check(&contenders)?;
+        let successor = self.successor.as_deref().map(|text| Recipe::parse(text, text, &self.overlay)).transpose()?;
+        self.check(&contenders, successor.as_ref())?;
         let config = Config::resolve(self.overlay.clone())?;
         let device = run::device(&config.run.device)?;
         let source = data::read(&config, None)?.source;
         let fingerprint = fingerprint(&source);
         tell(&source, progress);
-        let (ground, protocol) = self.ground(&config, source, progress)?;
-        for contender in &contenders {
-            ((contender.entry.check)(&contender.settings)?.fits)(&ground.encoding.layout())?;
+        let (ground, protocol) = self.ground(&config, source, successor, progress)?;
+        for Recipe { entry, settings } in contenders.iter().map(|contender| &contender.asks).chain(&ground.successor) {
+            ((entry.check)(settings)?.fits)(&ground.encoding.layout())?;
         }
         let held_out = ground.test.len();
         let pool = ground.truth.iter().flatten().count();
@@ -217,7 +237,10 @@ impl Simulation {
             return Err(Error::usage(format!("{} initial labels of {pool} that there are", self.start), hint));
         }
         run::make_folder(&out.join("cells"))?;
-        remember(&out.join("simulation.json"), self.asked(&config, &contenders, &fingerprint))?;
+        remember(
+            &out.join("simulation.json"),
+            self.asked(&config, &contenders, ground.successor.as_ref(), &fingerprint),
+        )?;
         let points = Points::open(&out.join("points.csv"))?;
 
         let seeds: Vec<u64> = (0..self.seeds as u64).map(|number| config.run.seed + number).collect();
@@ -234,7 +257,13 @@ impl Simulation {
         Ok(Outcome { contenders, points, protocol, held_out, pool, finished })
     }
 
-    fn ground(&self, config: &Config, source: Source, progress: &mut dyn Progress) -> Result<(Ground, String)> {
+    fn ground(
+        &self,
+        config: &Config,
+        source: Source,
+        successor: Option<Recipe>,
+        progress: &mut dyn Progress,
+    ) -> Result<(Ground, String)> {
         let Source { train, test, .. } = source;
         let test = match &config.data.test {
             Some(path) => Some(read_test(config, &train, Path::new(path), progress)?),
@@ -267,18 +296,23 @@ impl Simulation {
         let truth = std::mem::replace(&mut train.labels, vec![None; contents.len()]);
         let ids = unique_ids(&train);
         let row_of = ids.iter().cloned().zip(0..).collect();
+        let protocol = match &self.successor {
+            Some(model) => format!("{protocol}; of {model}, trained on what each contender asked for"),
+            None => protocol,
+        };
         progress.note(&protocol);
-        Ok((Ground { train, truth, ids, row_of, contents, test, encoding }, protocol))
+        Ok((Ground { successor, train, truth, ids, row_of, contents, test, encoding }, protocol))
     }
 
     /// What two commands must have in common to share a folder.
-    fn asked(&self, config: &Config, contenders: &[Contender], fingerprint: &str) -> Value {
-        let settings = |contender: &Contender| (contender.name.clone(), json!(contender.settings));
+    fn asked(&self, config: &Config, contenders: &[Contender], successor: Option<&Recipe>, fingerprint: &str) -> Value {
+        let settings = |contender: &Contender| (contender.name.clone(), json!(contender.asks.settings));
         let models: serde_json::Map<String, Value> = contenders.iter().map(settings).collect();
         json!({
             "data": fingerprint,
             "pixels": config.data.pixels,
             "contenders": models,
+            "successor": successor.map(|recipe| json!({ "model": recipe.entry.name, "settings": recipe.settings })),
             "start": self.start,
             "start_classes": self.start_classes,
             "start_rule": self.start_rule,
@@ -321,7 +355,7 @@ fn remember(path: &Path, mut asked: Value) -> Result<()> {
         };
         let object = asked.as_object_mut().expect("made as an object");
         for (key, value) in &*object {
-            if key != "contenders" && before.get(key) != Some(value) {
+            if key != "contenders" && before.get(key).unwrap_or(&Value::Null) != value {
                 return differs(key);
             }
         }

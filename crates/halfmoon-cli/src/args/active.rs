@@ -14,6 +14,9 @@ pub(crate) struct Simulate {
     /// What is compared: RULE, RULE@MODEL or RULE@MODEL:PRESET, such as bald@m2 or random@aral:no_active_learning. `random` is added where it is missing
     #[arg(long, value_name = "RULE,…", value_delimiter = ',', default_value = "random,margin,entropy")]
     pub(crate) rules: Vec<String>,
+    /// Train this model, too, on what each contender asked for, and measure it in place of the model that asked; also what contenders ask that name no model
+    #[arg(long, value_name = "MODEL[:PRESET]")]
+    pub(crate) successor: Option<String>,
     /// Labels at first, equally many a class
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) start: usize,

@@ -31,11 +31,12 @@ pub(crate) fn run(args: &Simulate) -> Result<(), Failure> {
         )
         .into());
     }
-    let model = args.settings.model.clone().unwrap_or_else(|| BASELINE.name.to_owned());
+    let model = args.settings.model.as_ref().or(args.successor.as_ref()).map_or(BASELINE.name, String::as_str);
     let simulation = Simulation {
         overlay: super::overlay(Some(&args.data), &args.settings)?,
         contenders: args.rules.clone(),
-        model,
+        model: model.to_owned(),
+        successor: args.successor.clone(),
         start: args.start,
         start_classes: args.start_classes.clone(),
         start_rule: args.start_by.clone(),

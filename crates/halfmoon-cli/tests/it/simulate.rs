@@ -67,8 +67,41 @@ fn random_is_always_there_and_every_contender_has_a_curve_for_each_seed() {
 }
 
 #[test]
+fn a_successor_is_measured_in_place_of_what_asked() {
+    let place = place();
+    let m2 = "--set m2.hidden=[8] --set m2.train.steps=20";
+    place.run(&format!("{SMALL} {m2} --rules margin@supervised,margin --successor m2 --out s")).exits(0).prints(&[
+        "of m2, trained on what each contender asked for",
+        "margin@supervised ",
+        "margin ",
+    ]);
+    // What the successor asks itself is what it would ask alone, and so are its answers.
+    place.run(&format!("{SMALL} {m2} --rules margin@m2,random@m2 --model m2 --out alone")).exits(0);
+    let of = |out: &str, contender: &str| -> Vec<String> {
+        let all = points(&place, out);
+        let own = all.iter().filter(|line| line.split(',').nth(1) == Some(contender));
+        own.map(|line| line.replace(contender, "")).collect()
+    };
+    assert_eq!(of("s", "margin"), of("alone", "margin@m2"));
+    assert_eq!(of("s", "random"), of("alone", "random@m2"));
+    // What another model asks is what it would ask alone, and it is not what is measured.
+    place.run(&format!("{SMALL} --rules margin --out other")).exits(0);
+    let asked = |out: &str, contender: &str| {
+        let text = place.run(&format!("export {out}/cells/1-{contender}.db")).exits(0).out.clone();
+        text.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect::<Vec<String>>()
+    };
+    assert_eq!(asked("s", "margin@supervised"), asked("other", "margin"));
+    assert_ne!(of("s", "margin@supervised"), of("other", "margin"));
+    let at_first = |contender: &str| of("s", contender).into_iter().find(|line| line.starts_with("1,,4,"));
+    assert_eq!(at_first("margin@supervised"), at_first("margin"), "the same labels at first");
+    place.run(&format!("{SMALL} --rules margin --out other --successor m2")).exits(3).tells(&["`successor` differs"]);
+    place.run(&format!("{SMALL} --out x --successor magic")).exits(2).tells(&["`magic` is not a model"]);
+}
+
+#[test]
 fn what_was_stopped_goes_on_as_if_it_had_not_been() {
-    for warm in ["", " --warm"] {
+    for warm in ["", " --warm", " --warm --successor supervised --model m2 --set m2.hidden=[8] --set m2.train.steps=20"]
+    {
         let place = place();
         let command = |out: &str| format!("{SMALL}{warm} --rules margin,badge --out {out}");
         place.run(&command("whole")).exits(0);

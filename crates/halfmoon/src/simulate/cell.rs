@@ -20,7 +20,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, json};
 
-use super::{Contender, Ground, Point, Simulation, Told, seed_of};
+use super::{Contender, Ground, Point, Recipe, Simulation, Told, seed_of};
 use crate::checkpoint::Checkpoint;
 use crate::experiment::predictions;
 use crate::fit::Task;
@@ -65,9 +65,9 @@ impl Cell<'_> {
             let count = labels.iter().flatten().count();
             let began = Instant::now();
             items.labels = labels;
-            let Some(predictor) = self.train(&items, round, stop)? else { return Ok(false) };
+            let Some(trained) = self.trained(&items, round, stop)? else { return Ok(false) };
             let trained_for = began.elapsed().as_secs_f64();
-            let (accuracy, nll) = self.judge(&*predictor);
+            let (accuracy, nll) = self.judge(trained.measured());
             if !known.contains(&count) {
                 tell(Told::Point(Point {
                     seed: self.seed,
@@ -79,9 +79,7 @@ impl Cell<'_> {
                     seconds: (trained_for, asked_for),
                 }));
             }
-            if round >= self.simulation.rounds {
-                return Ok(true);
-            }
+            let Some(predictor) = trained.asks.filter(|_| round < self.simulation.rounds) else { return Ok(true) };
             let began = Instant::now();
             let (candidates, picks) = self.query(&*predictor, &items, round)?;
             asked_for = began.elapsed().as_secs_f64();
@@ -100,7 +98,11 @@ impl Cell<'_> {
                     run: None,
                     learned: Some(journal.last_event()?),
                     at: Moment::now(),
-                    about: Map::from_iter([("accuracy".into(), json!(accuracy)), ("nll".into(), json!(nll))]),
+                    about: Map::from_iter([
+                        ("accuracy".into(), json!(accuracy)),
+                        ("nll".into(), json!(nll)),
+                        ("measured".into(), json!(self.ground.successor.as_ref().map(|recipe| recipe.entry.name))),
+                    ]),
                 })?;
             }
             let rows: Vec<usize> = picks.iter().map(|pick| candidates[pick.item]).collect();
@@ -197,17 +199,37 @@ impl Cell<'_> {
         Ok(History { labels, round: rounds.saturating_sub(1), new_classes })
     }
 
-    /// The model of a round, or a committee of them. `None`: it was stopped.
-    fn train(&self, items: &Dataset, round: usize, stop: &AtomicBool) -> Result<Option<Box<dyn Predictor>>> {
-        let Cell { simulation, ground, contender, seed, device, .. } = *self;
-        let entry = contender.entry;
+    /// The models of a round. `None`: it was stopped.
+    fn trained(&self, items: &Dataset, round: usize, stop: &AtomicBool) -> Result<Option<Trained>> {
+        let own = &self.contender.asks;
+        let mut trained = Trained { asks: None, succeeds: None };
+        if let Some(recipe) = self.ground.successor.as_ref().filter(|recipe| !recipe.is(own)) {
+            trained.succeeds = self.train(recipe, "successor.", items, round, stop)?;
+            if trained.succeeds.is_none() || round >= self.simulation.rounds {
+                return Ok(trained.succeeds.is_some().then_some(trained));
+            }
+        }
+        trained.asks = self.train(own, "", items, round, stop)?;
+        Ok(trained.asks.is_some().then_some(trained))
+    }
+
+    /// A model, or a committee of them; `role` begins the names of its files. `None`: it was stopped.
+    fn train(
+        &self,
+        Recipe { entry, settings }: &Recipe,
+        role: &str,
+        items: &Dataset,
+        round: usize,
+        stop: &AtomicBool,
+    ) -> Result<Option<Box<dyn Predictor>>> {
+        let Cell { simulation, ground, seed, device, .. } = *self;
         let mut members = Vec::new();
         for member in 0..simulation.committee {
-            let file = |round: usize| self.file(&format!("{member}.{round}.safetensors"));
+            let file = |round: usize| self.file(&format!("{role}{member}.{round}.safetensors"));
             let before = (simulation.warm && round > 0).then(|| Checkpoint::read(&file(round - 1))).transpose()?;
             let seed = seed_of(seed, round, member);
             let task = Task { dataset: items, encoding: &ground.encoding, seed, device };
-            let ended = (entry.fit)(&contender.settings, &task, before.map(Checkpoint::as_a_start), &mut Stop(stop))
+            let ended = (entry.fit)(settings, &task, before.map(Checkpoint::as_a_start), &mut Stop(stop))
                 .map_err(|error| self.with_place(error))?;
             if ended.stopped {
                 return Ok(None);
@@ -221,7 +243,7 @@ impl Cell<'_> {
             }
             let kept = ended.checkpoint.at_its_best();
             let classes = items.schema.classes.len();
-            members.push((entry.load)(&contender.settings, &ground.encoding.layout(), classes, &kept, device)?);
+            members.push((entry.load)(settings, &ground.encoding.layout(), classes, &kept, device)?);
         }
         if members.len() > 1 {
             return Ok(Some(Box::new(Ensemble::new(members)?)));
@@ -327,6 +349,20 @@ impl Cell<'_> {
         let seed = Some(seed_of(self.seed, round, 0));
         journal.add_round(&Round { round: number, model, rule: rule.to_owned(), size, seed, at, about: Map::new() })?;
         Ok(())
+    }
+}
+
+/// The models of a round.
+struct Trained {
+    /// `None` after the last question, where another one is measured.
+    asks: Option<Box<dyn Predictor>>,
+    /// What is measured, where that is another one.
+    succeeds: Option<Box<dyn Predictor>>,
+}
+
+impl Trained {
+    fn measured(&self) -> &dyn Predictor {
+        self.succeeds.as_deref().or(self.asks.as_deref()).expect("one of the two is trained in every round")
     }
 }
 
