@@ -1,6 +1,6 @@
 //! What a model says of items, and what is compared with the truth.
 
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array, Array1, Array2, Array3, ArrayView2, Axis, RemoveAxis, concatenate};
 
 use crate::dataset::Class;
 
@@ -15,6 +15,24 @@ pub struct Scores {
     pub energy: Option<Array1<f32>>,
     /// What the answer is made from, the last hidden layer or a code: `[item, h]`. `None` where there is nothing such.
     pub codes: Option<Array2<f32>>,
+}
+
+impl Scores {
+    /// Of several lots of items, a lot at least, as those of all of them.
+    pub fn join(parts: &[Scores]) -> Scores {
+        Scores {
+            log_probs: joined(parts, |part| Some(&part.log_probs)).expect("every part has some"),
+            log_density: joined(parts, |part| part.log_density.as_ref()),
+            energy: joined(parts, |part| part.energy.as_ref()),
+            codes: joined(parts, |part| part.codes.as_ref()),
+        }
+    }
+}
+
+/// One array of all parts' rows, where every part has one.
+pub fn joined<T, D: RemoveAxis>(parts: &[T], array: impl Fn(&T) -> Option<&Array<f32, D>>) -> Option<Array<f32, D>> {
+    let arrays: Option<Vec<_>> = parts.iter().map(|part| array(part).map(|array| array.view())).collect();
+    arrays.map(|arrays| concatenate(Axis(0), &arrays).expect("parts have the same columns"))
 }
 
 /// All that the rest of the system sees of a trained model.

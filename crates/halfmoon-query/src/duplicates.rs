@@ -5,7 +5,7 @@
 use halfmoon_classical::nearest;
 use ndarray::ArrayView2;
 
-use crate::places::spread;
+use crate::places::Near;
 
 /// Neighbours that an item is compared with.
 const NEIGHBOURS: usize = 8;
@@ -18,11 +18,10 @@ const NEIGHBOURS: usize = 8;
 /// nearest ones, found by measuring all.
 pub fn groups(rows: ArrayView2<f32>, apart: f64) -> Vec<u32> {
     let neighbours = nearest(rows, rows, NEIGHBOURS, true);
-    let least = apart * apart * spread(rows);
+    let near = Near::of(rows, apart);
     let mut roots: Vec<usize> = (0..rows.nrows()).collect();
     for ((row, place), &other) in neighbours.index.indexed_iter() {
-        let squared = neighbours.squared[[row, place]];
-        if squared < least || squared <= 0.0 {
+        if near.is(neighbours.squared[[row, place]]) {
             let (a, b) = (root(&mut roots, row), root(&mut roots, other));
             roots[a.max(b)] = a.min(b);
         }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use halfmoon_classical::squared_distance;
 use ndarray::ArrayView2;
 
-use crate::places::spread;
-use crate::pool::{Pool, key_of_row};
+use crate::places::Near;
+use crate::pool::Pool;
 
 /// What was chosen so far, and what can't be any more.
 pub struct Picks<'a> {
@@ -16,17 +16,15 @@ pub struct Picks<'a> {
     too_near: usize,
     keys: &'a [u64],
     chosen_keys: HashSet<u64>,
-    inputs: Option<ArrayView2<'a, f32>>,
-    chosen_inputs: HashSet<u64>,
-    places: Option<ArrayView2<'a, f32>>,
-    /// The square of the least distance between two places.
-    least: f64,
+    copies: Option<&'a [u64]>,
+    chosen_copies: HashSet<u64>,
+    places: Option<(ArrayView2<'a, f32>, Near)>,
 }
 
 impl<'a> Picks<'a> {
     /// For so many of these candidates. `apart` as in [`crate::Ask::apart`].
     pub(crate) fn new(pool: &Pool<'a>, budget: usize, apart: f64) -> Picks<'a> {
-        let places = pool.places().map(|(places, _)| places).filter(|_| apart > 0.0);
+        let places = pool.places().filter(|_| apart > 0.0).map(|(places, _)| (places, Near::of(places, apart)));
         Picks {
             budget: budget.min(pool.len()),
             chosen: vec![],
@@ -34,10 +32,9 @@ impl<'a> Picks<'a> {
             too_near: 0,
             keys: pool.keys,
             chosen_keys: HashSet::new(),
-            inputs: pool.inputs,
-            chosen_inputs: HashSet::new(),
+            copies: pool.copies,
+            chosen_copies: HashSet::new(),
             places,
-            least: places.map_or(0.0, |places| apart * apart * spread(places)),
         }
     }
 
@@ -49,7 +46,7 @@ impl<'a> Picks<'a> {
             is_closed: vec![false; self.is_closed.len()],
             too_near: 0,
             chosen_keys: HashSet::new(),
-            chosen_inputs: HashSet::new(),
+            chosen_copies: HashSet::new(),
             ..*self
         }
     }
@@ -98,23 +95,23 @@ impl<'a> Picks<'a> {
             "only what is open is offered, and only while there is room"
         );
         self.is_closed[candidate] = true;
-        let input = self.inputs.map(|inputs| key_of_row(inputs.row(candidate).iter().copied()));
+        let copy = self.copies.map(|copies| copies[candidate]);
         let is_copy = self.chosen_keys.contains(&self.keys[candidate])
-            || input.is_some_and(|input| self.chosen_inputs.contains(&input));
+            || copy.is_some_and(|copy| self.chosen_copies.contains(&copy));
         if is_copy || self.is_near(candidate) {
             self.too_near += 1;
             return false;
         }
         self.chosen_keys.insert(self.keys[candidate]);
-        self.chosen_inputs.extend(input);
+        self.chosen_copies.extend(copy);
         self.chosen.push((candidate, utility));
         true
     }
 
     fn is_near(&self, candidate: usize) -> bool {
-        self.places.is_some_and(|places| {
+        self.places.is_some_and(|(places, near)| {
             let place = places.row(candidate);
-            self.chosen.iter().any(|&(chosen, _)| squared_distance(place, places.row(chosen)) < self.least)
+            self.chosen.iter().any(|&(chosen, _)| near.is(squared_distance(place, places.row(chosen))))
         })
     }
 }

@@ -158,6 +158,24 @@ fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     lanes.iter().sum()
 }
 
+/// When two rows are as good as copies: where they are less than a distance apart, and always where they are alike.
+#[derive(Clone, Copy)]
+pub(crate) struct Near {
+    least: f64, // the square of that distance
+}
+
+impl Near {
+    /// Of rows `[n, d]`; `apart` as in [`crate::Ask::apart`].
+    pub(crate) fn of(rows: ArrayView2<f32>, apart: f64) -> Near {
+        Near { least: apart * apart * spread(rows) }
+    }
+
+    /// Whether rows of this squared distance are.
+    pub(crate) fn is(self, squared: f64) -> bool {
+        squared < self.least || squared <= 0.0
+    }
+}
+
 /// Mean squared distance of rows `[n, d]` from their mean; 0 of no row.
 pub(crate) fn spread(rows: ArrayView2<f32>) -> f64 {
     let mean = mean_row(rows);

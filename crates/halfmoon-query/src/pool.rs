@@ -3,7 +3,7 @@
 use halfmoon_pool::dataset::Ids;
 use halfmoon_pool::scores::Scores;
 use halfmoon_pool::{Error, Result};
-use ndarray::{ArrayView2, Axis};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 
 /// The candidates, and what is known beside them. A rule sees nothing else: a candidate's label is no part of it.
 #[derive(Clone, Copy)]
@@ -13,7 +13,9 @@ pub struct Pool<'a> {
     /// What a candidate is known by, wherever it stands: `[n]`. Ties are broken by it, and candidates with equal keys count
     /// as copies of each other. See [`keys_of_ids`] and [`keys_of_rows`].
     pub keys: &'a [u64],
-    /// Encoded inputs: `[n, d]`. They say where a candidate is if the model has no codes, and which ones are exact copies.
+    /// Equal for candidates whose inputs are, whatever they are known by: `[n]`, see [`keys_of_rows`]. Of copies one is chosen.
+    pub copies: Option<&'a [u64]>,
+    /// Encoded inputs: `[n, d]`. They say where a candidate is if the model has no codes.
     pub inputs: Option<ArrayView2<'a, f32>>,
     /// The items that have a label, by the same model.
     pub labelled: Option<Labelled<'a>>,
@@ -71,7 +73,7 @@ impl Need {
 impl<'a> Pool<'a> {
     /// Scores and keys alone.
     pub fn new(scores: &'a Scores, keys: &'a [u64]) -> Pool<'a> {
-        Pool { scores, keys, inputs: None, labelled: None, labelled_probs: None, class_names: &[] }
+        Pool { scores, keys, copies: None, inputs: None, labelled: None, labelled_probs: None, class_names: &[] }
     }
 
     /// Number of candidates.
@@ -136,11 +138,14 @@ impl<'a> Pool<'a> {
             assert!(scores.codes.as_ref().is_none_or(|codes| codes.nrows() == n), "a code an item");
         };
         of(self.scores, n);
+        assert!(self.copies.is_none_or(|copies| copies.len() == n), "a key of its input an item");
         assert!(self.inputs.is_none_or(|inputs| inputs.nrows() == n), "an input an item");
         assert!(self.labelled_probs.is_none_or(|probs| probs.nrows() == n), "an answer of the sampler an item");
         if let Some(labelled) = &self.labelled {
             let m = labelled.scores.log_probs.len_of(Axis(0));
             of(labelled.scores, m);
+            let has_codes = |scores: &Scores| scores.codes.is_some();
+            assert_eq!(has_codes(self.scores), has_codes(labelled.scores), "codes of all items, or of none");
             assert!(labelled.inputs.is_none_or(|inputs| inputs.nrows() == m), "an input a labelled item");
             if let Some((places, Some(others))) = self.places() {
                 assert_eq!(
@@ -182,6 +187,7 @@ impl<'a> Pool<'a> {
             codes: self.scores.codes.as_ref().map(|codes| codes.select(Axis(0), order)),
         };
         let keys: Vec<u64> = order.iter().map(|&item| self.keys[item]).collect();
+        let copies: Option<Vec<u64>> = self.copies.map(|copies| order.iter().map(|&item| copies[item]).collect());
         let inputs = self.inputs.map(|inputs| inputs.select(Axis(0), order));
         let labelled_probs = self.labelled_probs.map(|probs| probs.select(Axis(0), order));
         // A view keeps to its lifetime: this makes one that is as short as the others here.
@@ -192,6 +198,7 @@ impl<'a> Pool<'a> {
         then(&Pool {
             scores: &scores,
             keys: &keys,
+            copies: copies.as_deref(),
             inputs: inputs.as_ref().map(|inputs| inputs.view()),
             labelled,
             labelled_probs: labelled_probs.as_ref().map(|probs| probs.view()),
@@ -211,12 +218,9 @@ pub fn keys_of_ids(ids: &Ids) -> Vec<u64> {
 
 /// Keys from the inputs `[n, d]`: equal where two inputs are. Two different ones share a key about once in 2⁶⁴ pairs.
 pub fn keys_of_rows(rows: ArrayView2<f32>) -> Vec<u64> {
-    rows.rows().into_iter().map(|row| key_of_row(row.iter().copied())).collect()
-}
-
-pub(crate) fn key_of_row(row: impl Iterator<Item = f32>) -> u64 {
     // Adding 0 turns −0 into 0.
-    row.fold(0, |hash, x| mix(hash ^ u64::from((x + 0.0).to_bits())))
+    let of = |row: ArrayView1<f32>| row.iter().fold(0, |hash, x| mix(hash ^ u64::from((x + 0.0).to_bits())));
+    rows.rows().into_iter().map(of).collect()
 }
 
 /// Scatters 64 bits, one to one: the finaliser of `SplitMix64` (Steele, Lea & Flood 2014).

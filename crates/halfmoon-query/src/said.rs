@@ -1,24 +1,55 @@
-//! What a model says of rows, as far as somebody wants to know.
+//! What a model says of rows, as far as somebody wants to know, and what a rule is shown of it.
 
-use halfmoon_pool::scores::{Predictor, Scores};
+use halfmoon_pool::scores::{Predictor, Scores, joined};
 use ndarray::{Array2, ArrayView2, Axis};
 
-use crate::pool::Need;
+use crate::pool::{Labelled, Need, Pool, keys_of_rows};
+use crate::rule::{Ask, Rule};
 
 /// What a model says of some rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Said {
     /// With draws, densities and codes where they are needed, and nothing else that costs something.
     pub scores: Scores,
-    /// See [`crate::Pool::labelled_probs`].
+    /// See [`Pool::labelled_probs`].
     pub labelled_probs: Option<Array2<f32>>,
+    /// See [`Pool::copies`].
+    pub copies: Vec<u64>,
+    /// The rows, where it is needed where they are and the model has no codes.
+    pub inputs: Option<Array2<f32>>,
+}
+
+impl Said {
+    /// Of several lots of rows, a lot at least, as that of all of them.
+    pub fn join(parts: Vec<Said>) -> Said {
+        let labelled_probs = joined(&parts, |part| part.labelled_probs.as_ref());
+        let inputs = joined(&parts, |part| part.inputs.as_ref());
+        let copies = parts.iter().flat_map(|part| part.copies.iter().copied()).collect();
+        let scores: Vec<Scores> = parts.into_iter().map(|part| part.scores).collect();
+        Said { scores: Scores::join(&scores), labelled_probs, copies, inputs }
+    }
+
+    /// These rows as candidates that are known by these keys, beside what the same model says of labelled ones.
+    pub fn pool<'a>(&'a self, keys: &'a [u64], labelled: Option<&'a Said>, class_names: &'a [String]) -> Pool<'a> {
+        let view = |rows: &'a Option<Array2<f32>>| rows.as_ref().map(|rows| rows.view());
+        Pool {
+            copies: Some(&self.copies),
+            inputs: view(&self.inputs),
+            labelled: labelled.map(|said| Labelled { scores: &said.scores, inputs: view(&said.inputs) }),
+            labelled_probs: view(&self.labelled_probs),
+            class_names,
+            ..Pool::new(&self.scores, keys)
+        }
+    }
 }
 
 /// What is to be asked of a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Questions<'a> {
-    /// What somebody cannot do without, such as [`Rule::needs`](crate::Rule).
+    /// What somebody cannot do without, such as [`Rule::needs`].
     pub needs: &'a [Need],
+    /// Whether it is to be known where rows are, whatever the rule needs: to keep near copies apart.
+    pub places: bool,
     /// Where draws are needed and the model's answers do not hold several already, as a committee's do: so many of the network itself
     /// ([`Predictor::networks`]), from a model that has any.
     pub draws: usize,
@@ -27,7 +58,17 @@ pub struct Questions<'a> {
 }
 
 impl Questions<'_> {
-    /// Asks a model about encoded rows `[n, d]`. What is needed and the model does not have is missing: [`Rule::query`](crate::Rule::query) says so.
+    /// What a query by this rule has to know.
+    pub fn of(rule: &Rule, ask: &Ask, draws: usize) -> Questions<'static> {
+        Questions { needs: rule.needs, places: ask.apart > 0.0, draws, seed: ask.seed }
+    }
+
+    /// Whether rows are kept where the model has no codes of them.
+    pub fn keeps_inputs(&self) -> bool {
+        self.places || self.needs.contains(&Need::Places)
+    }
+
+    /// Asks a model about encoded rows `[n, d]`. What is needed and the model does not have is missing: [`Rule::query`] says so.
     pub fn ask(&self, predictor: &dyn Predictor, inputs: ArrayView2<f32>) -> Said {
         let needs = |need: Need| self.needs.contains(&need);
         let wants_codes = needs(Need::Codes) || needs(Need::Places);
@@ -42,7 +83,9 @@ impl Questions<'_> {
         }
         let wants_sampler = needs(Need::Sampler) || needs(Need::SamplerByClass);
         let labelled_probs = if wants_sampler { predictor.labelled_probs(inputs) } else { None };
-        Said { scores, labelled_probs }
+        let keeps_inputs = self.keeps_inputs() && scores.codes.is_none();
+        let copies = keys_of_rows(inputs);
+        Said { scores, labelled_probs, copies, inputs: keeps_inputs.then(|| inputs.to_owned()) }
     }
 }
 
@@ -50,7 +93,7 @@ impl Questions<'_> {
 mod tests {
     use std::sync::Mutex;
 
-    use ndarray::{Array1, Array3};
+    use ndarray::{Array1, Array3, array};
 
     use super::*;
     use crate::rule::rule;
@@ -93,6 +136,33 @@ mod tests {
         }
     }
 
+    fn questions(name: &str, apart: f64) -> Questions<'static> {
+        Questions::of(rule(name).expect("a rule"), &Ask { apart, ..Ask::default() }, 7)
+    }
+
+    #[test]
+    fn whatever_the_rule_copies_are_told_and_near_ones_where_they_are_to_be_kept_apart() {
+        let rows = array![[0.0_f32, 1.0], [2.0, 1.0], [0.0, 1.0]];
+        for name in ["random", "margin", "bald", "novelty", "vaal", "k_center"] {
+            let said = questions(name, 0.1).ask(&Told::default(), rows.view());
+            assert_eq!((said.copies[0] == said.copies[2], said.copies[0] == said.copies[1]), (true, false), "{name}");
+            let pool = said.pool(&[1, 2, 3], None, &[]);
+            assert_eq!(pool.places().map(|(places, _)| places), Some(rows.view()), "{name}");
+            let said = questions(name, 0.0).ask(&Told::default(), rows.view());
+            assert_eq!(said.inputs, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_several_lots_is_joined_in_their_order() {
+        let rows = Array2::from_shape_fn((7, 2), |(i, j)| (3 * i + j) as f32);
+        for name in ["margin", "bald", "novelty", "vaal", "k_center"] {
+            let ask = |rows: ArrayView2<f32>| questions(name, 0.1).ask(&Told::default(), rows);
+            let parts = rows.axis_chunks_iter(Axis(0), 3).map(ask).collect();
+            assert_eq!(Said::join(parts), ask(rows.view()), "{name}");
+        }
+    }
+
     #[test]
     fn nothing_is_asked_for_that_the_rule_does_not_need() {
         let rows = Array2::zeros((3, 2));
@@ -104,8 +174,7 @@ mod tests {
             ("vaal", &["sampler"]),
         ] {
             let told = Told::default();
-            let said =
-                Questions { needs: rule(name).expect("a rule").needs, draws: 7, seed: 1 }.ask(&told, rows.view());
+            let said = questions(name, 0.0).ask(&told, rows.view());
             assert_eq!(told.0.into_inner().expect("nobody panicked"), expected, "{name}");
             assert_eq!(said.scores.log_probs.len_of(Axis(1)), if name == "bald" { 7 } else { 1 });
             assert_eq!(said.scores.codes.is_some(), name == "k_center");
@@ -117,7 +186,7 @@ mod tests {
     fn without_draws_a_rule_that_needs_them_is_told_so() {
         let rows = Array2::zeros((3, 2));
         let rule = rule("bald").expect("a rule");
-        let said = Questions { needs: rule.needs, draws: 0, seed: 1 }.ask(&Told::default(), rows.view());
+        let said = Questions::of(rule, &Ask::default(), 0).ask(&Told::default(), rows.view());
         let keys = [1, 2, 3];
         let error = rule.query(&crate::Pool::new(&said.scores, &keys), &crate::Ask::default()).expect_err("no draws");
         assert!(error.to_string().contains("several draws"), "{error}");

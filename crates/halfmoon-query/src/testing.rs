@@ -59,6 +59,7 @@ pub(crate) fn keys(n: usize) -> Vec<u64> {
 struct Whole {
     scores: Scores,
     keys: Vec<u64>,
+    copies: Option<Vec<u64>>,
     inputs: Option<Array2<f32>>,
     labelled: Scores,
     labelled_probs: Array2<f32>, // [n, class]
@@ -75,6 +76,7 @@ impl Whole {
         Whole {
             scores: whole(n, seed),
             keys: keys(n),
+            copies: None,
             inputs: None,
             labelled: whole(6, seed + 10),
             labelled_probs: random_codes(n, classes, seed + 4).mapv(f32::abs),
@@ -94,6 +96,7 @@ impl Whole {
                 codes: scores.codes.map(|codes| codes.select(Axis(0), &first)),
             },
             keys: keys(n),
+            copies: None,
             inputs: None,
             labelled,
             labelled_probs: labelled_probs.select(Axis(0), &first),
@@ -104,6 +107,7 @@ impl Whole {
         Pool::new(&self.scores, &self.keys).reordered(order, |pool| Whole {
             scores: pool.scores.clone(),
             keys: pool.keys.to_vec(),
+            copies: self.copies.as_ref().map(|copies| order.iter().map(|&item| copies[item]).collect()),
             inputs: self.inputs.as_ref().map(|inputs| inputs.select(Axis(0), order)),
             labelled: self.labelled.clone(),
             labelled_probs: self.labelled_probs.select(Axis(0), order),
@@ -114,6 +118,7 @@ impl Whole {
     fn pool(&self, rule: &Rule) -> Pool<'_> {
         let columns = if rule.needs.contains(&Need::Sampler) { 1 } else { self.labelled_probs.ncols() };
         Pool {
+            copies: self.copies.as_deref(),
             inputs: self.inputs.as_ref().map(|inputs| inputs.view()),
             labelled: Some(Labelled { scores: &self.labelled, inputs: None }),
             labelled_probs: Some(self.labelled_probs.slice_axis(Axis(1), (..columns).into())),
@@ -190,7 +195,8 @@ fn a_reordered_pool_gives_the_same_query() {
 fn a_candidates_label_is_nowhere_in_what_a_rule_sees() {
     // A17: without `..`, so that a field which is added has to be looked at here. Labels would be a `Class` or an `Option` of one.
     let whole = Whole::new(3, 3, 1);
-    let Pool { scores, keys: _, inputs: _, labelled, labelled_probs: _, class_names: _ } = whole.pool(&RULES[0]);
+    let Pool { scores, keys: _, copies: _, inputs: _, labelled, labelled_probs: _, class_names: _ } =
+        whole.pool(&RULES[0]);
     let Scores { log_probs: _, log_density: _, energy: _, codes: _ } = scores;
     let Labelled { scores: _, inputs: _ } = labelled.expect("there are some");
 }
@@ -279,10 +285,33 @@ fn a_query_holds_no_two_near_copies() {
 }
 
 #[test]
+fn without_codes_near_copies_are_told_by_their_inputs() {
+    let first = Whole::new(30, 3, 5);
+    let mut whole = first.select(&(0..60).map(|item| item % 30).collect::<Vec<_>>());
+    whole.keys = keys(60);
+    whole.inputs = whole.scores.codes.take();
+    whole.labelled.codes = None;
+    whole.inputs.as_mut().expect("set above").slice_axis_mut(Axis(0), (30..).into()).mapv_inplace(|x| x + 1e-3);
+    for rule in RULES.iter().filter(|rule| !rule.needs.contains(&Need::Codes)) {
+        let query = whole.query(rule, &of_budget(60, 1));
+        let originals: HashSet<usize> = items(&query).iter().map(|item| item % 30).collect();
+        assert_eq!((query.picks.len(), originals.len(), query.too_near), (30, 30, 30), "{}", rule.name);
+    }
+}
+
+#[test]
+fn where_all_are_alike_one_is_asked() {
+    let whole = Whole::of_copies(12);
+    for rule in RULES {
+        assert_eq!(whole.query(rule, &of_budget(9, 1)).picks.len(), 1, "{}", rule.name);
+    }
+}
+
+#[test]
 fn exact_copies_are_kept_apart_always() {
     let mut whole = Whole::of_copies(12);
-    whole.inputs = Some(Array2::from_shape_fn((12, 2), |(i, _)| (i / 4) as f32));
-    let by_key = Whole { keys: (0..12).map(|i| i / 4).collect(), inputs: None, ..whole.clone() };
+    whole.copies = Some((0..12).map(|i| i / 4).collect());
+    let by_key = Whole { keys: (0..12).map(|i| i / 4).collect(), copies: None, ..whole.clone() };
     for rule in RULES {
         for whole in [&whole, &by_key] {
             let query = whole.query(rule, &Ask { apart: 0.0, ..of_budget(9, 1) });
@@ -363,7 +392,7 @@ fn every_rule_finds_the_half_of_the_classes_that_nobody_labelled_or_says_why_not
     };
     let labelled = Scores { codes: Some(normal(10, 2, 3) * 0.3), ..random_draws(10, 4, 2, 4) };
     let labelled_probs = Array2::from_shape_fn((100, 2), |(i, _)| if i < 50 { 0.8 } else { 0.3 });
-    let whole = Whole { scores, keys: keys(100), inputs: None, labelled, labelled_probs };
+    let whole = Whole { scores, keys: keys(100), copies: None, inputs: None, labelled, labelled_probs };
     for rule in RULES {
         let query = whole.query(rule, &Ask { apart: 0.0, ..of_budget(10, 1) });
         let found = items(&query).iter().filter(|&&item| item >= 50).count();

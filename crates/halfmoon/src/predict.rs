@@ -4,7 +4,7 @@ use burn::tensor::activation::{log_softmax, sigmoid};
 use burn::tensor::{Device, Tensor};
 use halfmoon_pool::Class;
 use halfmoon_pool::scores::{ChainGenerator, Completer, Generator, Predictor, Scores, Synthesiser, probs};
-use ndarray::{Array, Array1, Array2, Array3, ArrayView2, Axis, RemoveAxis, concatenate};
+use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, concatenate};
 
 use crate::batches::tensor;
 use crate::dist::log_sum_exp;
@@ -218,24 +218,7 @@ pub fn in_chunks(inputs: &ArrayView2<f32>, scores: impl Fn(&ArrayView2<f32>) -> 
         return scores(inputs);
     }
     let parts: Vec<Scores> = inputs.axis_chunks_iter(Axis(0), ROWS).map(|part| scores(&part)).collect();
-    join(&parts)
-}
-
-/// Scores of several lots of items as those of all of them.
-pub fn join(parts: &[Scores]) -> Scores {
-    let log_probs: Vec<_> = parts.iter().map(|part| part.log_probs.view()).collect();
-    Scores {
-        log_probs: concatenate(Axis(0), &log_probs).expect("chunks have the same classes"),
-        log_density: joined(parts, |part| part.log_density.as_ref()),
-        energy: joined(parts, |part| part.energy.as_ref()),
-        codes: joined(parts, |part| part.codes.as_ref()),
-    }
-}
-
-/// One array of all parts', where every part has one.
-fn joined<D: RemoveAxis>(parts: &[Scores], array: impl Fn(&Scores) -> Option<&Array<f32, D>>) -> Option<Array<f32, D>> {
-    let arrays: Option<Vec<_>> = parts.iter().map(|part| array(part).map(|array| array.view())).collect();
-    arrays.map(|arrays| concatenate(Axis(0), &arrays).expect("chunks have the same columns"))
+    Scores::join(&parts)
 }
 
 /// The density of rows that are on the device already.

@@ -16,7 +16,6 @@ use crate::config::Config;
 use crate::data;
 use crate::experiment::{Divided, Judge, Progress, divide, fingerprint, probs, read_test};
 use crate::fit::Entry;
-use crate::predict::join;
 use crate::run::{self, DataRecord, Folder};
 
 /// Labelled items and the models that are to be asked about them.
@@ -153,14 +152,14 @@ impl SetAside {
         };
         let parts: Vec<Scores> = self.lots.iter().map(each).collect();
         let classes = self.items.labels.iter().flatten().copied().collect();
-        Predictions { probs: probs(&join(&parts).log_probs), classes }
+        Predictions { probs: probs(&Scores::join(&parts).log_probs), classes }
     }
 
     /// All that the model with this number says. Codes of models of folds say nothing beside each other's.
     pub fn scores(&self, model: usize) -> Scores {
         let each = |lot: &Lot| lot.predictors[model].scores(lot.encoding.encode(&self.items.inputs, &lot.rows).view());
         let parts: Vec<Scores> = self.lots.iter().map(each).collect();
-        let all = join(&parts);
+        let all = Scores::join(&parts);
         Scores { codes: all.codes.filter(|_| parts.len() == 1), ..all }
     }
 }

@@ -127,10 +127,6 @@ impl Contender {
     pub fn is_random(&self) -> bool {
         self.rule.name == "random"
     }
-
-    fn needs(&self, need: Need) -> bool {
-        self.rule.needs.contains(&need)
-    }
 }
 
 /// What came of it.
@@ -207,8 +203,9 @@ impl Simulation {
                 format!("{} is fitted at once, and there is nothing that --warm could go on from", recipe.entry.name);
             return Err(Error::usage(problem, "leave --warm out"));
         }
-        if let Some(contender) =
-            contenders.iter().find(|contender| contender.needs(Need::Draws) && self.draws < 2 && self.committee < 2)
+        if let Some(contender) = contenders
+            .iter()
+            .find(|contender| contender.rule.needs.contains(&Need::Draws) && self.draws < 2 && self.committee < 2)
         {
             let problem = format!("`{}` needs several draws", contender.rule.name);
             return Err(Error::usage(problem, "give --draws 20 with a model that has dropout, or --committee 5"));

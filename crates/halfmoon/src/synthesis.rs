@@ -34,7 +34,7 @@ use crate::energy::{Of, gradient_from};
 use crate::model::{Classifier, Generate};
 use crate::noise::Noise;
 use crate::ops::Index;
-use crate::predict::{array, join, on_device};
+use crate::predict::{array, on_device};
 
 /// What is searched for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -288,7 +288,7 @@ impl Found {
         Found {
             inputs: rows(&parts.iter().map(|part| &part.inputs).collect::<Vec<_>>()),
             codes: codes.map(|codes| rows(&codes)),
-            scores: join(&scores),
+            scores: Scores::join(&scores),
             plausibility: parts.iter().flat_map(|part| part.plausibility.clone()).collect(),
         }
     }

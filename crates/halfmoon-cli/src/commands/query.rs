@@ -4,17 +4,16 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use halfmoon::predict::join;
 use halfmoon::run::{self, Asked};
 use halfmoon::set_aside::learned_from;
 use halfmoon_pool::dataset::Ids;
 use halfmoon_pool::labels::grouped;
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::read;
-use halfmoon_pool::scores::{Predictor, Scores, probs};
+use halfmoon_pool::scores::{Predictor, probs};
 use halfmoon_pool::{Dataset, Error};
-use halfmoon_query::{Ask, Ensemble, Labelled, Need, Pool, Questions, keys_of_ids, keys_of_rows, rule};
-use ndarray::{Array2, Axis, concatenate};
+use halfmoon_query::{Ask, Ensemble, Questions, Said, keys_of_ids, keys_of_rows, rule};
+use ndarray::{Array2, Axis};
 use serde_json::{Value, json};
 
 use crate::Failure;
@@ -26,7 +25,8 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
     let committee = committee(&args.run, args.model.as_deref(), &args.committee, &asked)?;
     let predictor = committee.as_ref().map_or(&*asked.predictor, |committee| committee as &dyn Predictor);
     let labelled = labelled(&args.run, &asked);
-    let questions = Questions { needs: rule.needs, draws: args.draws, seed: args.seed };
+    let ask = Ask { budget: args.number.get(), seed: args.seed, apart: args.apart, ..Ask::default() };
+    let questions = Questions::of(rule, &ask, args.draws);
     let candidates = Candidates::read(&args.pool, &args.reading, &asked, predictor, &questions, labelled.as_ref())?;
     if candidates.ids.is_empty() {
         let hint = "a candidate is an item that can be read and is no copy of a labelled one";
@@ -34,17 +34,7 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
     }
     let keys = keys_of_ids(&Ids::Names(candidates.ids.clone()));
     let of_labelled = labelled.as_ref().map(|rows| questions.ask(predictor, rows.view()));
-    let pool = Pool {
-        inputs: candidates.inputs.as_ref().map(|inputs| inputs.view()),
-        labelled: of_labelled
-            .as_ref()
-            .zip(labelled.as_ref())
-            .map(|(said, rows)| Labelled { scores: &said.scores, inputs: Some(rows.view()) }),
-        labelled_probs: candidates.labelled_probs.as_ref().map(|probs| probs.view()),
-        class_names: &asked.data.schema.classes,
-        ..Pool::new(&candidates.scores, &keys)
-    };
-    let ask = Ask { budget: args.number.get(), seed: args.seed, apart: args.apart, ..Ask::default() };
+    let pool = candidates.said.pool(&keys, of_labelled.as_ref(), &asked.data.schema.classes);
     let query = rule.query(&pool, &ask)?;
     candidates.tell();
     if query.too_near > 0 {
@@ -52,7 +42,7 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
         eprintln!("note: {} {passed_over}", grouped(query.too_near));
     }
     eprintln!("{} of {} candidates", grouped(query.picks.len()), grouped(candidates.ids.len()));
-    let probs = probs(&candidates.scores.log_probs);
+    let probs = probs(&candidates.said.scores.log_probs);
     let chosen: Vec<Chosen> = query
         .picks
         .iter()
@@ -134,11 +124,7 @@ pub(super) fn labelled(run: &Path, asked: &Asked) -> Option<Array2<f32>> {
 /// What may be asked about.
 pub(super) struct Candidates {
     pub(super) ids: Vec<String>,
-    pub(super) scores: Scores,
-    /// What a sampler says of them, where one is asked.
-    labelled_probs: Option<Array2<f32>>,
-    /// Encoded, where places are needed and the model has no codes.
-    pub(super) inputs: Option<Array2<f32>>,
+    pub(super) said: Said,
     unreadable: usize,
     copies: usize,
 }
@@ -154,43 +140,29 @@ impl Candidates {
         labelled: Option<&Array2<f32>>,
     ) -> Result<Candidates, Error> {
         let known: HashSet<u64> = labelled.into_iter().flat_map(|rows| keys_of_rows(rows.view())).collect();
-        let wants_places = questions.needs.iter().any(|need| matches!(need, Need::Places | Need::Codes));
-        let mut found = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0, 0);
-        let (ids, parts, sampled, inputs, unreadable, copies) = &mut found;
+        let (mut ids, mut parts, mut unreadable, mut copies) = (Vec::new(), Vec::new(), 0, 0);
         let options = super::options(asked, reading)?;
         read::stream(from, &asked.data.schema, &options, &mut |chunk| {
             let is_readable = |row: &usize| chunk.status[*row].is_readable();
             let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_readable).collect();
-            *unreadable += chunk.ids.len() - rows.len();
+            unreadable += chunk.ids.len() - rows.len();
             let encoded = asked.data.encoding.encode(&chunk.inputs, &rows);
             let keys = keys_of_rows(encoded.view());
             let kept: Vec<usize> = (0..rows.len()).filter(|&row| !known.contains(&keys[row])).collect();
-            *copies += rows.len() - kept.len();
+            copies += rows.len() - kept.len();
             if kept.is_empty() {
                 return Ok(());
             }
             let encoded = encoded.select(Axis(0), &kept);
             ids.extend(kept.iter().map(|&row| chunk.ids[rows[row]].clone()));
-            let said = questions.ask(predictor, encoded.view());
-            if wants_places && said.scores.codes.is_none() {
-                inputs.push(encoded);
-            }
-            parts.push(said.scores);
-            sampled.extend(said.labelled_probs);
+            parts.push(questions.ask(predictor, encoded.view()));
             Ok(())
         })?;
-        let (ids, parts, sampled, inputs, unreadable, copies) = found;
-        let scores = if parts.is_empty() {
-            predictor.scores(Array2::zeros((0, asked.data.encoding.layout().width())).view())
-        } else {
-            join(&parts)
-        };
-        let stacked = |parts: &[Array2<f32>]| {
-            let views: Vec<_> = parts.iter().map(|rows| rows.view()).collect();
-            (!views.is_empty()).then(|| concatenate(Axis(0), &views).expect("rows of one width"))
-        };
-        let (labelled_probs, inputs) = (stacked(&sampled), stacked(&inputs));
-        Ok(Candidates { ids, scores, labelled_probs, inputs, unreadable, copies })
+        if parts.is_empty() {
+            let nothing = Array2::zeros((0, asked.data.encoding.layout().width()));
+            parts.push(questions.ask(predictor, nothing.view()));
+        }
+        Ok(Candidates { ids, said: Said::join(parts), unreadable, copies })
     }
 
     /// What did not become a candidate.

@@ -14,7 +14,7 @@ use halfmoon_pool::read::lines::{Lines, come_by_line};
 use halfmoon_pool::read::{self, Options, Status};
 use halfmoon_pool::scores::{Predictor, probs};
 use halfmoon_query::stream::{Settings, Stream as Decisions, manager};
-use halfmoon_query::{Ask, Pool, Questions, RULES, Rule, keys_of_ids, rule};
+use halfmoon_query::{Ask, Questions, RULES, Rule, keys_of_ids, rule};
 use ndarray::Array2;
 
 use self::state::{Answer, Begun, State};
@@ -209,12 +209,11 @@ impl Judge<'_> {
     /// Of one row `[1, d]`; the id breaks the ties of chance.
     fn judge(&self, row: &Array2<f32>, id: &str) -> Result<Judged, Error> {
         let row = row.view();
-        let said = Questions { needs: self.rule.needs, draws: self.draws, seed: self.seed }.ask(self.predictor, row);
+        let ask = Ask { budget: 1, seed: self.seed, apart: 0.0, ..Ask::default() };
+        let said = Questions::of(self.rule, &ask, self.draws).ask(self.predictor, row);
         let keys = keys_of_ids(&Ids::Names(vec![id.to_owned()]));
         let classes = &self.asked.data.schema.classes;
-        let labelled_probs = said.labelled_probs.as_ref().map(|probs| probs.view());
-        let pool = Pool { class_names: classes, labelled_probs, ..Pool::new(&said.scores, &keys) };
-        let query = self.rule.query(&pool, &Ask { budget: 1, seed: self.seed, apart: 0.0, ..Ask::default() })?;
+        let query = self.rule.query(&said.pool(&keys, None, classes), &ask)?;
         let pick = query.picks.into_iter().next().expect("the only candidate is chosen");
         let probs = probs(&said.scores.log_probs);
         let class = predicted(probs.row(0));

@@ -283,7 +283,7 @@ fn nearest(
 ) -> Result<(), Failure> {
     let asked = &maker.asked;
     let labelled = query::labelled(&args.run, asked);
-    let questions = Questions { needs: &[Need::Codes], draws: 0, seed: 0 };
+    let questions = Questions { needs: &[Need::Places], places: false, draws: 0, seed: 0 };
     let candidates = Candidates::read(pool, &args.reading, asked, &*asked.predictor, &questions, labelled.as_ref())?;
     if candidates.ids.is_empty() {
         let hint = "a candidate is an item that can be read and is no copy of a labelled one";
@@ -291,8 +291,8 @@ fn nearest(
     }
     candidates.tell();
     let places = made.scores.codes.as_ref().unwrap_or(&made.inputs);
-    let others =
-        candidates.scores.codes.as_ref().or(candidates.inputs.as_ref()).expect("codes or inputs were asked for");
+    let said = &candidates.said;
+    let others = said.scores.codes.as_ref().or(said.inputs.as_ref()).expect("codes or inputs were asked for");
     let found = nearest_each(places.view(), others.view());
     eprintln!("{} of {} candidates", grouped(found.len()), grouped(candidates.ids.len()));
     let reason = |example: &Example, distance: f64| {
@@ -300,7 +300,7 @@ fn nearest(
     };
     let reasons: Vec<String> =
         examples.iter().zip(&found).map(|(example, &(_, distance))| reason(example, distance)).collect();
-    let probs = probs(&candidates.scores.log_probs);
+    let probs = probs(&said.scores.log_probs);
     let chosen = found.iter().zip(examples).zip(&reasons).map(|((&(item, _), example), reason)| {
         let class = predicted(probs.row(item));
         Chosen {

@@ -167,10 +167,10 @@ pub(super) fn of(
 ) -> Figures {
     let dataset = data.read();
     let sample = sample(shared, data, &dataset);
-    let questions = Questions { needs: &[Need::Density, Need::Codes], draws: 0, seed: 0 };
+    let questions = Questions { needs: &[Need::Density, Need::Codes], places: false, draws: 0, seed: 0 };
     let source = (&*dataset, &data.encoding);
-    let (said, inputs) = scoring::ask(predictor, &questions, source, &sample, true);
-    let inputs = inputs.unwrap_or_else(|| Array2::zeros((0, 0)));
+    let said = scoring::ask(predictor, &questions, source, &sample);
+    let inputs = data.encoding.encode(&dataset.inputs, &sample);
     let said = Said { rows: &sample, probs: probs(&said.scores.log_probs), scores: said.scores };
     let mut notes = Vec::new();
     let learned: Vec<(usize, Class)> =
@@ -178,13 +178,13 @@ pub(super) fn of(
     let (scores_of_judged, mahalanobis) = {
         let rows: Vec<usize> = learned.iter().map(|(row, _)| *row).collect();
         let rows = evenly(&rows, ON_MAP);
-        let (of_learned, _) = scoring::ask(predictor, &questions, source, &rows, false);
+        let of_learned = scoring::ask(predictor, &questions, source, &rows);
         let classes: Vec<Class> = rows.iter().filter_map(|row| dataset.labels[*row]).collect();
         let shares = Array2::from_shape_fn((rows.len(), dataset.schema.classes.len()), |(row, class)| {
             if classes[row].index() == class { 1.0 } else { 0.0 }
         });
         let mahalanobis = of_learned.scores.codes.as_ref().and_then(|codes| Mahalanobis::fit(codes, &shares));
-        let (of_judged, _) = scoring::ask(predictor, &questions, source, &judged.rows, false);
+        let of_judged = scoring::ask(predictor, &questions, source, &judged.rows);
         (of_judged.scores, mahalanobis)
     };
     let items = |rows: &[usize]| items_of(shared, data, rows);

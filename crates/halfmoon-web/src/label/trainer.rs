@@ -11,7 +11,7 @@ use halfmoon_pool::labels::grouped;
 use halfmoon_pool::scores::{Predictions, Predictor, Scores, probs};
 use halfmoon_pool::trust::evenly;
 use halfmoon_pool::{Class, Dataset, Error, Result};
-use halfmoon_query::{Ask, Labelled, Need, Pool, Query, Questions, Rule, keys_of_ids, rule};
+use halfmoon_query::{Ask, Pool, Query, Questions, Rule, keys_of_ids, keys_of_rows, rule};
 use ndarray::{Array2, Array3, Axis, concatenate};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -268,9 +268,9 @@ impl Room {
         found.sort_unstable();
         let rows: Vec<usize> = found.iter().map(|(row, _)| *row).collect();
         let truths: Vec<Class> = found.iter().map(|(_, class)| *class).collect();
-        let questions = Questions { needs: &[], draws: 0, seed: 0 };
+        let questions = Questions { needs: &[], places: false, draws: 0, seed: 0 };
         let dataset = data.read();
-        let (said, _) = scoring::ask(predictor, &questions, (&dataset, &data.encoding), &rows, false);
+        let said = scoring::ask(predictor, &questions, (&dataset, &data.encoding), &rows);
         let least = truths.iter().map(|class| class.index() + 1).max().unwrap_or(0);
         Judged {
             rows,
@@ -315,7 +315,8 @@ impl Room {
         let inputs = data.encoding.encode(&data.read().inputs, &rows);
         let scores =
             Scores { log_probs: Array3::zeros((rows.len(), 1, 1)), log_density: None, energy: None, codes: None };
-        let pool = Pool { inputs: Some(inputs.view()), ..Pool::new(&scores, &keys) };
+        let copies = keys_of_rows(inputs.view());
+        let pool = Pool { copies: Some(&copies), inputs: Some(inputs.view()), ..Pool::new(&scores, &keys) };
         let budget = (2 * self.shared.settings.first).clamp(1, BUDGET);
         let query = rule.query(&pool, &Ask { budget, seed: self.shared.settings.seed, ..Ask::default() })?;
         let picks = picks(data, &rows, &query);
@@ -368,27 +369,15 @@ impl Room {
         let dataset = data.read();
         let source: (&Dataset, _) = (&dataset, &data.encoding);
         let seed = settings.seed.wrapping_add(u64::from(taught.round));
-        let questions = Questions { needs: by.needs, draws: DRAWS, seed };
-        let wants_places = by.needs.contains(&Need::Places);
-        let most = if wants_places { scoring::most_rows(data.encoding.layout().width()) } else { usize::MAX };
+        let ask = Ask { budget: BUDGET, seed, ..Ask::default() };
+        let questions = Questions::of(by, &ask, DRAWS);
+        let keeps = questions.keeps_inputs();
+        let most = if keeps { scoring::most_rows(data.encoding.layout().width()) } else { usize::MAX };
         let (rows, keys) = self.candidates(data, most, taught.round);
         let labelled = evenly(&dataset.labelled(), settings.candidates.max(1));
-        let (of_labelled, labelled_inputs) = scoring::ask(predictor, &questions, source, &labelled, wants_places);
-        let (said, inputs) = scoring::ask(predictor, &questions, source, &rows, wants_places);
-        let has_codes = said.scores.codes.is_some();
-        let places = |inputs: &Option<Array2<f32>>| inputs.as_ref().filter(|_| !has_codes).cloned();
-        let (inputs, labelled_inputs) = (places(&inputs), places(&labelled_inputs));
-        let pool = Pool {
-            inputs: inputs.as_ref().map(|inputs| inputs.view()),
-            labelled: Some(Labelled {
-                scores: &of_labelled.scores,
-                inputs: labelled_inputs.as_ref().map(|inputs| inputs.view()),
-            }),
-            labelled_probs: said.labelled_probs.as_ref().map(|probs| probs.view()),
-            class_names: &class_names,
-            ..Pool::new(&said.scores, &keys)
-        };
-        let (query, used, note) = choose(by, &pool, &Ask { budget: BUDGET, seed, ..Ask::default() })?;
+        let of_labelled = scoring::ask(predictor, &questions, source, &labelled);
+        let said = scoring::ask(predictor, &questions, source, &rows);
+        let (query, used, note) = choose(by, &said.pool(&keys, Some(&of_labelled), &class_names), &ask)?;
         let queue = Queue { picks: picks(data, &rows, &query), rule: used, round: Some(taught.round), note };
         let both = [&said, &of_labelled].map(|said| probs(&said.scores.log_probs));
         let probs = concatenate(Axis(0), &both.each_ref().map(|part| part.view())).expect("of one model");

@@ -13,7 +13,7 @@ use halfmoon_pool::dataset::Ids;
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::scores::{Predictor, Scores, probs};
 use halfmoon_pool::{Class, Dataset, Error, Result, split};
-use halfmoon_query::{Ensemble, Labelled, Need, Pick, Pool, Questions, keys_of_ids, rule};
+use halfmoon_query::{Ensemble, Pick, Pool, Questions, keys_of_ids, keys_of_rows, rule};
 use ndarray::Array3;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -157,8 +157,8 @@ impl Cell<'_> {
             energy: None,
             codes: None,
         };
-        let keys = self.keys(&rows);
-        let pool = Pool { inputs: Some(inputs.view()), ..Pool::new(&scores, &keys) };
+        let (keys, copies) = (self.keys(&rows), keys_of_rows(inputs.view()));
+        let pool = Pool { copies: Some(&copies), inputs: Some(inputs.view()), ..Pool::new(&scores, &keys) };
         let ask = halfmoon_query::Ask { budget: *start, ..self.simulation.ask(self.seed, 0) };
         Ok(rule.query(&pool, &ask)?.picks.iter().map(|pick| rows[pick.item]).collect())
     }
@@ -287,25 +287,10 @@ impl Cell<'_> {
             return Ok((candidates, Vec::new()));
         }
         let ask = simulation.ask(seed, round);
-        let questions = Questions { needs: rule.needs, draws: simulation.draws, seed: ask.seed };
-        let asks = |rows: &[usize]| {
-            let inputs = ground.encoding.encode(&ground.train.inputs, rows);
-            (questions.ask(predictor, inputs.view()), inputs)
-        };
-        let (said, inputs) = asks(&candidates);
-        let (of_labelled, labelled_inputs) = asks(&items.labelled());
-        let keys = self.keys(&candidates);
-        let wants_places = contender.needs(Need::Places) && said.scores.codes.is_none();
-        let pool = Pool {
-            inputs: wants_places.then(|| inputs.view()),
-            labelled: Some(Labelled {
-                scores: &of_labelled.scores,
-                inputs: wants_places.then(|| labelled_inputs.view()),
-            }),
-            labelled_probs: said.labelled_probs.as_ref().map(|probs| probs.view()),
-            class_names: &items.schema.classes,
-            ..Pool::new(&said.scores, &keys)
-        };
+        let questions = Questions::of(rule, &ask, simulation.draws);
+        let asks = |rows: &[usize]| questions.ask(predictor, ground.encoding.encode(&ground.train.inputs, rows).view());
+        let (said, labelled, keys) = (asks(&candidates), asks(&items.labelled()), self.keys(&candidates));
+        let pool = said.pool(&keys, Some(&labelled), &items.schema.classes);
         Ok((candidates, rule.query(&pool, &ask)?.picks))
     }
 
