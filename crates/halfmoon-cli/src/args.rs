@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, value_parser};
 use halfmoon::synthesis::DOUBT;
 use halfmoon_pool::outlier::OUTLIER_SCORES;
@@ -443,7 +443,7 @@ pub(crate) struct Query {
     #[arg(short, value_name = "N", default_value = "10")]
     pub(crate) number: NonZeroUsize,
     /// How they are chosen; `random` is what any other must beat
-    #[arg(long, value_name = "NAME", default_value = "margin", value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.name)))]
+    #[arg(long, value_name = "NAME", default_value = "margin", value_parser = rules())]
     pub(crate) rule: String,
     /// Further runs on the same data, such as with other seeds: the draws that `bald` and its like need
     #[arg(long, value_name = "RUN,…", value_delimiter = ',')]
@@ -542,7 +542,7 @@ pub(crate) struct Stream {
     #[arg(long, value_name = "NAME", default_value = "margin", help = stream_rules())]
     pub(crate) rule: String,
     /// How the budget is kept
-    #[arg(long, value_name = "NAME", default_value = MANAGERS[0].name, value_parser = PossibleValuesParser::new(MANAGERS.iter().map(|manager| manager.name)))]
+    #[arg(long, value_name = "NAME", default_value = MANAGERS[0].name, value_parser = managers())]
     pub(crate) manager: String,
     /// Items that an item is held against: the last W
     #[arg(long, value_name = "W", default_value_t = halfmoon_query::stream::Settings::default().window)]
@@ -587,9 +587,21 @@ pub(crate) enum StreamFormat {
     Jsonl,
 }
 
+/// Every rule with its line of help.
+fn rules() -> PossibleValuesParser {
+    PossibleValuesParser::new(RULES.iter().map(|rule| PossibleValue::new(rule.name).help(rule.about)))
+}
+
+fn managers() -> PossibleValuesParser {
+    PossibleValuesParser::new(MANAGERS.iter().map(|manager| PossibleValue::new(manager.name).help(manager.about)))
+}
+
 fn stream_rules() -> String {
     let names: Vec<&str> = RULES.iter().filter(|rule| rule.is_for_streams()).map(|rule| rule.name).collect();
-    format!("What an item's utility is; `random` is what any other must beat. One of {}", names.join(", "))
+    format!(
+        "What an item's utility is, as `query --help` says; `random` is what any other must beat. One of {}",
+        names.join(", ")
+    )
 }
 
 #[derive(ClapArgs)]

@@ -241,6 +241,24 @@ impl Inputs {
             }),
         }
     }
+
+    /// A cell in the words of the file; of a picture the number of a pixel. `None` where it is missing.
+    pub fn text(&self, row: usize, column: usize, kind: &ColumnKind) -> Option<String> {
+        match self {
+            Inputs::Bytes(numbers) => Some(numbers[[row, column]].to_string()),
+            Inputs::Words(numbers) => Some(numbers[[row, column]].to_string()),
+            Inputs::Floats(numbers) => Some(numbers[[row, column]].to_string()),
+            Inputs::Table(table) => match (&table.columns[column], kind) {
+                (Cells::Numeric(cells), _) => cells[row].map(|number| number.to_string()),
+                (Cells::YesNo(cells), ColumnKind::YesNo { no, yes }) => {
+                    cells[row].map(|is_yes| if is_yes { yes.clone() } else { no.clone() })
+                }
+                (Cells::YesNo(cells), _) => cells[row].map(|is_yes| is_yes.to_string()),
+                (Cells::Category(cells), ColumnKind::Category { values }) => values.get(cells[row]? as usize).cloned(),
+                (Cells::Category(cells), _) => cells[row].map(|code| code.to_string()),
+            },
+        }
+    }
 }
 
 /// The bytes of each row, of `N` bytes a number.

@@ -151,6 +151,26 @@ pub fn predicted(probs: ArrayView1<f32>) -> Class {
     Class(u16::try_from(top).expect("a class index fits into 16 bits"))
 }
 
+/// The two highest of some values, such as probabilities of classes, and where they stand; of equal ones the first. A single one is followed by itself at 0.
+pub fn two_highest(values: impl IntoIterator<Item = f64>) -> [(usize, f64); 2] {
+    let (mut first, mut second) = (None, None);
+    for (at, value) in values.into_iter().enumerate() {
+        let is_higher = |top: &Option<(usize, f64)>| top.is_none_or(|(_, highest)| value > highest);
+        if is_higher(&first) {
+            (first, second) = (Some((at, value)), first);
+        } else if is_higher(&second) {
+            second = Some((at, value));
+        }
+    }
+    let first = first.unwrap_or((0, 0.0));
+    [first, second.unwrap_or((first.0, 0.0))]
+}
+
+/// −Σ p ln p, in nats, with 0 ln 0 = 0.
+pub fn entropy(probs: impl IntoIterator<Item = f64>) -> f64 {
+    -probs.into_iter().map(|p| if p > 0.0 { p * p.ln() } else { 0.0 }).sum::<f64>()
+}
+
 /// A metric's value and how far chance in the choice of items may have moved it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
@@ -468,6 +488,24 @@ mod tests {
     fn assert_value(name: &str, predictions: &Predictions, expected: f64) {
         let value = value(name, predictions);
         assert!(value.is_some_and(|value| close(value, expected)), "{name}: {value:?} is not {expected}");
+    }
+
+    #[test]
+    fn the_two_highest_come_in_order_and_of_equal_ones_the_first() {
+        assert_eq!(two_highest([0.2, 0.5, 0.3]), [(1, 0.5), (2, 0.3)]);
+        assert_eq!(two_highest([0.3, 0.4, 0.3]), [(1, 0.4), (0, 0.3)]);
+        assert_eq!(two_highest([0.4, 0.2, 0.4]), [(0, 0.4), (2, 0.4)]);
+        let never = f64::NEG_INFINITY;
+        assert_eq!(two_highest([never, never, -2.0]), [(2, -2.0), (0, never)]);
+        assert_eq!(two_highest([1.0]), [(0, 1.0), (0, 0.0)]);
+        assert_eq!(two_highest([]), [(0, 0.0), (0, 0.0)]);
+    }
+
+    #[test]
+    fn entropies_of_none_and_of_two_and_of_four_alike() {
+        assert!(entropy([1.0, 0.0]).abs() < 1e-15);
+        assert!((entropy([0.5, 0.5]) - 2.0_f64.ln()).abs() < 1e-15);
+        assert!((entropy([0.25; 4]) - 4.0_f64.ln()).abs() < 1e-15);
     }
 
     #[test]

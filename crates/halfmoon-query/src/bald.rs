@@ -10,13 +10,18 @@
 
 use ndarray::{Array1, ArrayView2};
 
-use crate::pointwise::{each, nats, top_two};
+use crate::pointwise::{each, mean_of, nats, top_two};
 use crate::pool::{Pool, mix, unit};
 use crate::rule::{Ask, place_in_line};
 
 /// I[y; θ | x], in nats.
 pub(crate) fn bald(pool: &Pool, _: &Ask) -> Array1<f64> {
-    each(pool.scores, |draws, mean| (nats(mean) - mean_nats(draws)).max(0.0))
+    each(pool.scores, gained)
+}
+
+/// H[p̄] − mean_k H[p_k] of draws `[draw, class]` and their mean.
+fn gained(draws: ArrayView2<f32>, mean: &[f64]) -> f64 {
+    (nats(mean) - mean_nats(draws)).max(0.0)
 }
 
 /// β ln I + g with g ~ Gumbel: the b highest are b draws without replacement with probabilities as I^β.
@@ -33,6 +38,7 @@ pub(crate) fn power_bald(pool: &Pool, ask: &Ask) -> Array1<f64> {
 
 /// E_θ H[p(y | x, θ)].
 pub(crate) fn mean_nats(draws: ArrayView2<f32>) -> f64 {
+    // With ln p at hand this is faster than `nats`.
     let of = |draw: ndarray::ArrayView1<f32>| {
         let terms = draw.iter().map(|&log_prob| {
             let log_prob = f64::from(log_prob);
@@ -49,10 +55,9 @@ pub(crate) fn disagree(_: &Pool, _: usize, utility: f64) -> String {
 
 pub(crate) fn drawn(pool: &Pool, item: usize, _: f64) -> String {
     let draws = pool.scores.log_probs.index_axis(ndarray::Axis(0), item);
-    let p: Vec<f64> = draws.map_axis(ndarray::Axis(0), |p| p.iter().map(|p| f64::from(p.exp())).sum()).to_vec();
-    let p: Vec<f64> = p.iter().map(|p| p / draws.nrows() as f64).collect();
+    let p = mean_of(pool, item);
     let [(class, _), _] = top_two(&p);
-    let nats = (nats(&p) - mean_nats(draws)).max(0.0);
+    let nats = gained(draws, &p);
     format!("drawn among those on which the draws disagree: {nats:.3} nats, most are for {}", pool.class_name(class))
 }
 

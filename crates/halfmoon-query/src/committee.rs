@@ -91,12 +91,15 @@ impl Predictor for Ensemble {
     }
 
     fn labelled_probs(&self, inputs: ArrayView2<f32>) -> Option<Array2<f32>> {
-        self.members.first()?.labelled_probs(inputs)
+        // Whoever has one sampler more has not another opinion of the same: S is averaged, as densities are.
+        let all: Vec<_> = self.members.iter().map(|member| member.labelled_probs(inputs)).collect::<Option<_>>()?;
+        let n = all.len() as f32;
+        all.into_iter().reduce(|a, b| a + b).map(|sum| sum / n)
     }
 }
 
 /// What several models say of the same items, as scores of one: the draws of all. Densities and energies are means, since their
-/// constants differ from model to model, where all members have them; codes are those of the first member, since no two
+/// constants differ from model to model, where all members have them, and so are the samplers' S(z); codes are those of the first member, since no two
 /// models' codes are alike.
 pub fn together(members: Vec<Scores>) -> Result<Scores> {
     let views: Vec<_> = members.iter().map(|scores| scores.log_probs.view()).collect();

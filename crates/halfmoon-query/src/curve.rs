@@ -19,6 +19,19 @@ pub fn aubc(points: &[Point]) -> Option<f64> {
     (width > 0.0).then(|| points.windows(2).map(area).sum::<f64>() / width)
 }
 
+/// The points up to so many labels; between two points the last one lies on the line from one to the other.
+pub fn cut(points: &[Point], labels: usize) -> Vec<Point> {
+    let within = points.iter().take_while(|point| point.labels <= labels).count();
+    let mut cut = points[..within].to_vec();
+    if let (Some(before), Some(after)) = (cut.last().copied(), points.get(within))
+        && before.labels < labels
+    {
+        let share = (labels - before.labels) as f64 / (after.labels - before.labels) as f64;
+        cut.push(Point { labels, value: before.value + share * (after.value - before.value) });
+    }
+    cut
+}
+
 /// The labels of the first point that reaches the target; `None` where none does.
 pub fn labels_to(points: &[Point], target: f64) -> Option<usize> {
     points.iter().find(|point| point.value >= target).map(|point| point.labels)
@@ -172,6 +185,19 @@ mod tests {
 
     fn points(of: impl Fn(usize) -> f64, labels: &[usize]) -> Vec<Point> {
         labels.iter().map(|&labels| Point { labels, value: of(labels) }).collect()
+    }
+
+    #[test]
+    fn a_curve_that_is_cut_ends_where_it_was_cut() {
+        let at = |labels, value| Point { labels, value };
+        let curve = [at(10, 0.5), at(20, 0.7), at(40, 0.9)];
+        assert_eq!(cut(&curve, 40), curve);
+        assert_eq!(cut(&curve, 99), curve);
+        assert_eq!(cut(&curve, 20), curve[..2]);
+        let cut_between = cut(&curve, 25);
+        assert_eq!(cut_between[..2], curve[..2]);
+        assert!(cut_between.len() == 3 && cut_between[2].labels == 25 && (cut_between[2].value - 0.75).abs() < 1e-12);
+        assert_eq!(cut(&curve, 5), []);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const NEIGHBOURS: usize = 8;
 ///
 /// Rows `[n, h]` are codes, or inputs. `apart` is in units of the root mean square distance of the rows from their mean, as
 /// [`crate::Ask::apart`]; rows that are exactly alike are always in one group. Each row is compared with its eight
-/// nearest ones, found by measuring all.
+/// nearest ones, found by measuring all, so that clumps of more near copies than that, each with a clump of as many no farther than `apart`, may stay two groups.
 pub fn groups(rows: ArrayView2<f32>, apart: f64) -> Vec<u32> {
     let neighbours = nearest(rows, rows, NEIGHBOURS, true);
     let near = Near::of(rows, apart);

@@ -5,7 +5,7 @@
 
 use ndarray::Array1;
 
-use crate::pointwise::{each, nats};
+use crate::pointwise::{each, nats, undecided};
 use crate::pool::Pool;
 use crate::rule::Ask;
 
@@ -14,11 +14,24 @@ pub(crate) fn novelty(pool: &Pool, _: &Ask) -> Array1<f64> {
     -log_density(pool)
 }
 
-/// H[p] exp(β r), with r from 0, the least plausible of the candidates, to 1: what is strange has a high entropy, too, and is
+/// H[p] exp(β r), which no paper has, with r from 0, the least plausible of the candidates, to 1: what is strange has a high entropy, too, and is
 /// not worth a label.
 pub(crate) fn plausible_entropy(pool: &Pool, ask: &Ask) -> Array1<f64> {
     let ranks = ranks(&log_density(pool));
     each(pool.scores, |_, p| nats(p)) * ranks.mapv(|rank| (ask.plausibility * rank).exp())
+}
+
+pub(crate) fn unlike(pool: &Pool, _: usize, utility: f64) -> String {
+    // A classifier's logits say log p(x) up to a constant that nobody knows.
+    let what = if pool.scores.log_density.is_some() { "log p(x) is" } else { "log p(x) is, up to a constant," };
+    format!("unlike what the model has seen: {what} {:.1}", -utility)
+}
+
+pub(crate) fn plausible(pool: &Pool, item: usize, _: f64) -> String {
+    let density = log_density(pool);
+    let below = density.iter().filter(|&&other| other < density[item]).count();
+    let undecided = undecided(pool, item, 0.0);
+    format!("{undecided}; more plausible than {:.0} % of the candidates", 100.0 * below as f64 / density.len() as f64)
 }
 
 fn log_density(pool: &Pool) -> Array1<f64> {

@@ -43,6 +43,14 @@ pub(crate) fn error_reduction(pool: &Pool, _: &Ask) -> Array1<f64> {
     utilities
 }
 
+pub(crate) fn expected(_: &Pool, _: usize, utility: f64) -> String {
+    if utility > f64::NEG_INFINITY {
+        format!("its label is expected to leave {:.3} nats of doubt an item", -utility)
+    } else {
+        format!("asked since there are more questions than the {JUDGED} candidates that were judged")
+    }
+}
+
 /// The last layer as the first candidates see it.
 struct Adapted {
     h: Array2<f32>,         // inputs: [judged, d]

@@ -2,6 +2,7 @@
 //!
 //! Settles, *Active Learning Literature Survey*, 2009, section 3.1.
 
+use halfmoon_pool::metric;
 use halfmoon_pool::scores::Scores;
 use ndarray::{Array1, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -34,7 +35,8 @@ pub(crate) fn entropy(pool: &Pool, _: &Ask) -> Array1<f64> {
 
 pub(crate) fn likeliest(pool: &Pool, item: usize, _: f64) -> String {
     let [(class, p), _] = top_two(&mean_of(pool, item));
-    format!("no class is likely: {} has the most, {p:.2}", pool.class_name(class))
+    let likely = if p < 0.5 { "no class is likely" } else { "the likeliest class is not certain" };
+    format!("{likely}: {} has the most, {p:.2}", pool.class_name(class))
 }
 
 pub(crate) fn two_alike(pool: &Pool, item: usize, utility: f64) -> String {
@@ -46,10 +48,11 @@ pub(crate) fn two_alike(pool: &Pool, item: usize, utility: f64) -> String {
 pub(crate) fn undecided(pool: &Pool, item: usize, _: f64) -> String {
     let p = mean_of(pool, item);
     let [(first, highest), (second, next)] = top_two(&p);
+    let (nats, most) = (nats(&p), (p.len() as f64).ln());
+    // With two classes that is where one of them has nine tenths.
+    let undecided = if nats < most / 2.0 { "a little undecided" } else { "undecided" };
     format!(
-        "undecided: {:.2} of at most {:.2} nats, {} {highest:.2}, {} {next:.2}",
-        nats(&p),
-        (p.len() as f64).ln(),
+        "{undecided}: {nats:.2} of at most {most:.2} nats, {} {highest:.2}, {} {next:.2}",
         pool.class_name(first),
         pool.class_name(second)
     )
@@ -76,7 +79,7 @@ pub(crate) fn mean_rows(scores: &Scores) -> Vec<f64> {
     rows.collect()
 }
 
-fn mean_of(pool: &Pool, item: usize) -> Vec<f64> {
+pub(crate) fn mean_of(pool: &Pool, item: usize) -> Vec<f64> {
     let mut p = vec![];
     mean_probs(pool.scores.log_probs.index_axis(Axis(0), item), &mut p);
     p
@@ -99,22 +102,14 @@ fn mean_probs(draws: ArrayView2<f32>, p: &mut Vec<f64>) {
     }
 }
 
-/// −Σ p ln p, with 0 ln 0 = 0.
+/// −Σ p ln p, in nats.
 pub(crate) fn nats(p: &[f64]) -> f64 {
-    -p.iter().map(|&p| if p > 0.0 { p * p.ln() } else { 0.0 }).sum::<f64>()
+    metric::entropy(p.iter().copied())
 }
 
-/// The two likeliest classes with their probabilities; of equal ones the first. With one class it is followed by itself at 0.
+/// The two likeliest classes with their probabilities.
 pub(crate) fn top_two(p: &[f64]) -> [(usize, f64); 2] {
-    let mut top = [(0, f64::NEG_INFINITY); 2];
-    for (class, &p) in p.iter().enumerate() {
-        if p > top[0].1 {
-            top = [(class, p), top[0]];
-        } else if p > top[1].1 {
-            top[1] = (class, p);
-        }
-    }
-    top.map(|(class, p)| (class, p.max(0.0)))
+    metric::two_highest(p.iter().copied())
 }
 
 #[cfg(test)]

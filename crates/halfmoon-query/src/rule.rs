@@ -66,6 +66,17 @@ impl Default for Ask {
     }
 }
 
+impl Ask {
+    /// Says what makes no sense.
+    pub fn check(&self) -> Result<()> {
+        if self.apart >= 0.0 && self.apart.is_finite() {
+            return Ok(());
+        }
+        let hint = "give a distance in units of the candidates' spread, such as 0.05; 0 keeps only exact copies apart";
+        Err(Error::usage(format!("--apart {} is no distance", self.apart), hint))
+    }
+}
+
 /// What is to be asked, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
@@ -212,11 +223,11 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         name: "error_reduction",
-        about: "expected entropy of the others after its label, the last layer adapted",
+        about: "expected entropy of the others after its label, the last layer adapted; judges 5,000 candidates",
         paper: Some("roy2001"),
         needs: &[Need::Codes],
         judge: Judge::Among(error_reduction::error_reduction),
-        reason: |_, _, utility| format!("its label is expected to leave {:.3} nats of doubt an item", -utility),
+        reason: error_reduction::expected,
     },
     Rule {
         name: "bait",
@@ -248,15 +259,15 @@ pub const RULES: &[Rule] = &[
         paper: Some("grathwohl2020jem"),
         needs: &[Need::Density],
         judge: Judge::Alone(energy::novelty),
-        reason: |_, _, utility| format!("unlike what the model has seen: log p(x) is {:.1}", -utility),
+        reason: energy::unlike,
     },
     Rule {
         name: "plausible_entropy",
         about: "entropy times plausibility, by the rank of log p(x)",
-        paper: Some("grathwohl2020jem"),
+        paper: None,
         needs: &[Need::Density],
         judge: Judge::Among(energy::plausible_entropy),
-        reason: pointwise::undecided,
+        reason: energy::plausible,
     },
     Rule {
         name: "vaal",

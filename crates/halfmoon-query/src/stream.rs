@@ -12,7 +12,8 @@
 //!
 //! The papers compare a threshold with a confidence. Here a utility of any scale becomes one: the share of the last w items
 //! that had a higher utility. And û begins at B w, as if the budget B had been kept before; the papers begin at 0 and ask
-//! the first B w items in a row.
+//! the first B w items in a row. Whatever the manager, a question waits until all of them together stay within B n of the n items so far
+//! and three standard deviations of as many random ones; and where B is 1, all are asked.
 
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
@@ -29,42 +30,42 @@ pub const MANAGERS: &[Manager] = &[
         name: "quantile",
         about: "those above a quantile of the last ones, balanced: the balanced incremental quantile filter",
         paper: "kottke2015",
-        keeps_budget: true,
+        most: 1.0,
         wants: quantile,
     },
     Manager {
         name: "variable",
         about: "a threshold that falls with every question and rises with every skip",
         paper: "zliobaite2014",
-        keeps_budget: true,
+        most: 0.5,
         wants: variable,
     },
     Manager {
         name: "random_variable",
         about: "that threshold times a random number, so that nothing is never asked",
         paper: "zliobaite2014",
-        keeps_budget: true,
+        most: 0.5,
         wants: random_variable,
     },
     Manager {
         name: "split",
         about: "a tenth of the items at random, the others by the variable threshold",
         paper: "zliobaite2014",
-        keeps_budget: true,
+        most: 0.5,
         wants: split,
     },
     Manager {
         name: "fixed",
         about: "a threshold that never changes; it may spend less than the budget",
         paper: "zliobaite2014",
-        keeps_budget: false,
+        most: 0.0,
         wants: fixed,
     },
     Manager {
         name: "estimated",
         about: "whatever comes while the budget lasts: what the others must beat",
         paper: "zliobaite2014",
-        keeps_budget: true,
+        most: 1.0,
         wants: |_, _| true,
     },
 ];
@@ -77,8 +78,9 @@ pub struct Manager {
     pub about: &'static str,
     /// Key into `references.bib`.
     pub paper: &'static str,
-    /// Whether it spends the budget, and does not just keep below it. For budgets up to 0.3.
-    pub keeps_budget: bool,
+    /// The largest budget that it spends. A threshold that falls with every question and rises as fast with every skip is in balance where half are
+    /// asked; with one that never changes, nothing is sure.
+    pub most: f64,
     /// Whether it would ask, were there no budget.
     wants: fn(&mut Stream, f64) -> bool,
 }
@@ -156,7 +158,7 @@ impl Stream {
     pub fn decide(&mut self, utility: f64) -> bool {
         let asks = !utility.is_nan() && {
             let utility = f64::from(single(utility.clamp(-1e30, 1e30)));
-            let asks = self.may_ask() && (self.manager.wants)(self, utility);
+            let asks = self.settings.budget >= 1.0 || (self.may_ask() && (self.manager.wants)(self, utility));
             self.remember(utility);
             asks
         };
@@ -172,8 +174,7 @@ impl Stream {
         self.seen
     }
 
-    /// Those that were asked. Never more than the budget's share of those seen, and three standard deviations of a random choice
-    /// and one more.
+    /// Those that were asked. Never more than the budget's share of those seen, and three standard deviations of a random choice.
     pub fn asked(&self) -> u64 {
         self.asked
     }
@@ -188,15 +189,14 @@ impl Stream {
         &self.settings
     }
 
-    /// Both that what was asked lately leaves room, and that what was asked in all does.
+    /// Whether what was asked in all leaves room for a question, and what was asked lately does, too.
     fn may_ask(&self) -> bool {
         let Settings { budget, window, .. } = self.settings;
         let due = budget * (self.seen + 1) as f64;
-        if self.manager.name == "quantile" {
-            // It makes good for itself; this holds it where utilities change faster than its window.
-            return (self.asked as f64) < due + 3.0 * (due * (1.0 - budget)).sqrt();
-        }
-        f64::from(self.estimate) < budget * window as f64 && (self.asked as f64) < due
+        let leaves_room = (self.asked + 1) as f64 <= due + 3.0 * (due * (1.0 - budget)).sqrt();
+        // The quantile filter makes good for itself what it asked before.
+        let makes_good = self.manager.name == "quantile";
+        leaves_room && (makes_good || f64::from(self.estimate) < budget * window as f64 && (self.asked as f64) < due)
     }
 
     fn remember(&mut self, utility: f64) {
@@ -307,15 +307,18 @@ mod tests {
         // A40, for utilities of every kind: uniform, mostly 0, all alike, negative and skewed.
         let kinds: [fn(u64) -> f64; 4] =
             [uniform, |i| if i % 20 == 0 { uniform(i) } else { 0.0 }, |_| 0.7, |i| -uniform(i).ln().abs().exp()];
-        for manager in MANAGERS.iter().filter(|manager| manager.keeps_budget) {
-            for budget in [0.01, 0.05, 0.1, 0.3] {
+        for manager in MANAGERS {
+            for budget in [0.01, 0.05, 0.1, 0.3, 0.8, 1.0].into_iter().filter(|&budget| budget <= manager.most) {
                 for (kind, utility) in kinds.iter().enumerate() {
                     let mut stream = stream(manager, budget);
                     (0..10_000).for_each(|i| {
                         stream.decide(utility(i));
                     });
                     let spent = stream.asked() as f64 / 10_000.0;
+                    // The first is the check's; of a budget of 0.01 nothing at all would pass it.
+                    let least = if budget < 1.0 { budget / 2.0 } else { 1.0 };
                     assert!((spent - budget).abs() <= 0.01, "{} of {budget}, kind {kind}: {spent}", manager.name);
+                    assert!(spent >= least, "{} of {budget}, kind {kind}: {spent}", manager.name);
                 }
             }
         }
@@ -330,7 +333,7 @@ mod tests {
                     // Rising: every item is the most useful so far.
                     stream.decide(i as f64 + uniform(i));
                     let due = budget * (i + 1) as f64;
-                    let most = due + 3.0 * (due * (1.0 - budget)).sqrt() + 1.0;
+                    let most = due + 3.0 * (due * (1.0 - budget)).sqrt();
                     assert!(stream.asked() as f64 <= most, "{} at {i}: {} asked", manager.name, stream.asked());
                 }
             }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use halfmoon_pool::Dataset;
-use halfmoon_pool::dataset::{Cells, Column, ColumnKind, Features, Inputs};
+use halfmoon_pool::dataset::{Cells, Column, Features, Inputs, Table};
 
 use crate::markup::{name, plain_name, short_number};
 use crate::pictures::{Sheet, shares};
@@ -69,20 +69,11 @@ fn cells(inputs: &Inputs, columns: &[Column], row: usize) -> String {
 /// A cell as markup.
 fn cell(inputs: &Inputs, column: &Column, at: usize, row: usize) -> String {
     let shown = match inputs {
-        Inputs::Bytes(numbers) => Some(numbers[[row, at]].to_string()),
-        Inputs::Words(numbers) => Some(numbers[[row, at]].to_string()),
         Inputs::Floats(numbers) => Some(short_number(numbers[[row, at]].into())),
-        Inputs::Table(table) => match (&table.columns[at], &column.kind) {
-            (Cells::Numeric(cells), _) => cells[row].map(|value| short_number(value.into())),
-            (Cells::YesNo(cells), ColumnKind::YesNo { no, yes }) => {
-                cells[row].map(|value| if value { yes.clone() } else { no.clone() })
-            }
-            (Cells::YesNo(cells), _) => cells[row].map(|value| value.to_string()),
-            (Cells::Category(cells), ColumnKind::Category { values }) => {
-                cells[row].and_then(|code| values.get(code as usize).cloned())
-            }
-            (Cells::Category(cells), _) => cells[row].map(|code| code.to_string()),
-        },
+        Inputs::Table(Table { columns, .. }) if let Cells::Numeric(cells) = &columns[at] => {
+            cells[row].map(|value| short_number(value.into()))
+        }
+        _ => inputs.text(row, at, &column.kind),
     };
     shown.map_or_else(|| "<i>missing</i>".into(), |text: String| name(&text))
 }
@@ -118,6 +109,8 @@ mod tests {
     use halfmoon_pool::Schema;
     use halfmoon_pool::dataset::{Ids, Table};
     use ndarray::Array2;
+
+    use halfmoon_pool::dataset::ColumnKind;
 
     use super::*;
 

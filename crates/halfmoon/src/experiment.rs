@@ -202,6 +202,7 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
         items: train.len(),
         labels,
         learned,
+        from: std::env::current_dir().ok(),
         versions: Versions::current(),
     };
     run::write_aside(&run.data(), &serde_json::to_vec_pretty(&record).expect("a record is plain data"))?;
@@ -759,8 +760,13 @@ fn now() -> f64 {
 
 /// BLAKE3 of inputs and labels: what [`DataRecord`] keeps to tell whether data are still the same.
 pub fn fingerprint(source: &Source) -> String {
+    fingerprint_of([Some(&source.train), source.test.as_ref()].into_iter().flatten())
+}
+
+/// That of these data alone.
+pub(crate) fn fingerprint_of<'a>(datasets: impl IntoIterator<Item = &'a Dataset>) -> String {
     let mut hasher = blake3::Hasher::new();
-    for dataset in [Some(&source.train), source.test.as_ref()].into_iter().flatten() {
+    for dataset in datasets {
         dataset.inputs.bytes(&mut |bytes| {
             hasher.update(bytes);
         });

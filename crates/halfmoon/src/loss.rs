@@ -53,6 +53,12 @@ impl Loss {
             .expect("a loss has at least one term")
     }
 
+    /// Names and values of the terms, before their weights.
+    #[cfg(test)]
+    pub(crate) fn terms(&self) -> impl Iterator<Item = (&'static str, &Tensor<1>)> {
+        self.terms.iter().map(|term| (term.name, &term.value))
+    }
+
     /// Each term's value before its weight, what is observed, the notes, then the weighted sum as `total`; nothing where there is no
     /// term. Waits for the device.
     pub fn values(&self) -> Vec<(&'static str, f64)> {

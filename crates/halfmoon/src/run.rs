@@ -21,6 +21,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use halfmoon_journal::Journal;
 use halfmoon_pool::encode::Encoding;
 use halfmoon_pool::scores::Predictor;
 use halfmoon_pool::trust::Trust;
@@ -47,6 +48,9 @@ pub struct DataRecord {
     /// Where the data are a project: the last event that its labels are made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learned: Option<i64>,
+    /// The folder that relative paths of the configuration began in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// Versions of what wrote this.
     pub versions: Versions,
 }
@@ -97,9 +101,19 @@ impl Folder {
         self.0.join("folds").join(number.to_string()).join(entry.name)
     }
 
-    /// The resolved configuration.
+    /// The resolved configuration. What its relative paths name is looked for from here and, where it is not here, from where the run was trained.
     pub fn read_config(&self) -> Result<Config> {
-        Config::resolve(config::read(&self.config())?)
+        let mut config = Config::resolve(config::read(&self.config())?)?;
+        let Some(from) = self.read_data().ok().and_then(|record| record.from) else { return Ok(config) };
+        let data = &mut config.data;
+        let others = [&mut data.test, &mut data.test_labels_from, &mut data.labels_from];
+        for path in others.into_iter().flatten().chain([&mut data.path]) {
+            let there = from.join(&*path);
+            if let (false, true, Some(there)) = (Path::new(path).exists(), there.exists(), there.to_str()) {
+                there.clone_into(path);
+            }
+        }
+        Ok(config)
     }
 
     /// What the run keeps of its data.
@@ -305,8 +319,17 @@ fn tried(device: Device, name: &str) -> Result<Device> {
     Err(Error::usage(format!("this machine has no device that `{name}` can use"), hint))
 }
 
-/// Writes a file so that at every moment the old one or the new one is there, whole.
+/// Refuses to write where labels would be lost.
+pub fn refuse_project(path: &Path) -> Result<()> {
+    if Journal::is_at(path) {
+        return Err(Error::data(path, "is a project, and its labels would be lost", "write to another file"));
+    }
+    Ok(())
+}
+
+/// Writes a file so that at every moment the old one or the new one is there, whole. A project is not overwritten.
 pub fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
+    refuse_project(path)?;
     let aside = path.with_extension("aside");
     let write = || {
         let mut file = fs::File::create(&aside)?;

@@ -30,7 +30,7 @@ use toml::Table;
 
 use crate::config::{self, Config};
 use crate::data;
-use crate::experiment::{Progress, fingerprint, read_test, tell};
+use crate::experiment::{Progress, fingerprint, fingerprint_of, read_test, tell};
 use crate::fit::Entry;
 use crate::ops::in_pool_of;
 use crate::run;
@@ -127,6 +127,11 @@ impl Contender {
     pub fn is_random(&self) -> bool {
         self.rule.name == "random"
     }
+
+    /// Whether both ask one model, of the same settings.
+    pub fn asks_as(&self, other: &Contender) -> bool {
+        self.asks.is(&other.asks)
+    }
 }
 
 /// What came of it.
@@ -137,6 +142,8 @@ pub struct Outcome {
     pub points: Vec<Point>,
     /// How it was measured, in a sentence.
     pub protocol: String,
+    /// Whether one model is measured, whatever was asked.
+    pub one_model: bool,
     /// Items that every accuracy is measured on.
     pub held_out: usize,
     /// Items that could be asked about, and have a label.
@@ -194,9 +201,7 @@ impl Simulation {
             let hint = "cold_start, k_center and random need none";
             return Err(Error::usage(format!("--start-by {name}: there is no model before the first label"), hint));
         }
-        if !(self.apart >= 0.0 && self.apart.is_finite()) {
-            return Err(Error::usage("--apart must be 0 or more", ""));
-        }
+        self.ask(0, 0).check()?;
         let mut trained = contenders.iter().map(|contender| &contender.asks).chain(successor);
         if let Some(recipe) = trained.find(|recipe| self.warm && !recipe.entry.is_stepwise) {
             let problem =
@@ -234,11 +239,8 @@ impl Simulation {
             return Err(Error::usage(format!("{} initial labels of {pool} that there are", self.start), hint));
         }
         run::make_folder(&out.join("cells"))?;
-        remember(
-            &out.join("simulation.json"),
-            self.asked(&config, &contenders, ground.successor.as_ref(), &fingerprint),
-        )?;
-        let points = Points::open(&out.join("points.csv"))?;
+        remember(&out.join("simulation.json"), self.asked(&config, &contenders, &ground, &fingerprint))?;
+        let points = Mutex::new(Points::open(&out.join("points.csv"))?);
 
         let seeds: Vec<u64> = (0..self.seeds as u64).map(|number| config.run.seed + number).collect();
         // Seed by seed, so that a part of the whole already compares all contenders.
@@ -246,12 +248,17 @@ impl Simulation {
             .flat_map(|&seed| contenders.iter().map(move |contender| (seed, contender)))
             .map(|(seed, contender)| Cell { simulation: self, ground: &ground, contender, seed, device: &device, out })
             .collect();
-        let (points, finished) = play(&cells, points, self.jobs, self.rounds + 1, progress)?;
+        let finished = play(&cells, &points, self.jobs, self.rounds + 1, progress)?;
+        // The folder may hold more than was asked for this time.
+        let most = self.start + self.rounds * self.add;
         let wanted = |point: &Point| {
-            seeds.contains(&point.seed) && contenders.iter().any(|contender| contender.name == point.contender)
+            seeds.contains(&point.seed)
+                && point.labels <= most
+                && contenders.iter().any(|contender| contender.name == point.contender)
         };
-        let points = points.all.into_iter().filter(wanted).collect();
-        Ok(Outcome { contenders, points, protocol, held_out, pool, finished })
+        let points = points.into_inner().expect("nobody panicked with it").all.into_iter().filter(wanted).collect();
+        let one_model = ground.successor.is_some();
+        Ok(Outcome { contenders, points, protocol, one_model, held_out, pool, finished })
     }
 
     fn ground(
@@ -295,21 +302,28 @@ impl Simulation {
         let row_of = ids.iter().cloned().zip(0..).collect();
         let protocol = match &self.successor {
             Some(model) => format!("{protocol}; of {model}, trained on what each contender asked for"),
-            None => protocol,
+            None => format!("{protocol}; of {}, unless a contender names another model", self.model),
         };
         progress.note(&protocol);
         Ok((Ground { successor, train, truth, ids, row_of, contents, test, encoding }, protocol))
     }
 
     /// What two commands must have in common to share a folder.
-    fn asked(&self, config: &Config, contenders: &[Contender], successor: Option<&Recipe>, fingerprint: &str) -> Value {
+    fn asked(
+        &self,
+        config: &Config,
+        contenders: &[Contender],
+        Ground { successor, test: held_out, .. }: &Ground,
+        fingerprint: &str,
+    ) -> Value {
         let settings = |contender: &Contender| (contender.name.clone(), json!(contender.asks.settings));
         let models: serde_json::Map<String, Value> = contenders.iter().map(settings).collect();
         json!({
             "data": fingerprint,
+            "held_out": fingerprint_of([held_out]),
             "pixels": config.data.pixels,
             "contenders": models,
-            "successor": successor.map(|recipe| json!({ "model": recipe.entry.name, "settings": recipe.settings })),
+            "successor": successor.as_ref().map(|recipe| json!({ "model": recipe.entry.name, "settings": recipe.settings })),
             "start": self.start,
             "start_classes": self.start_classes,
             "start_rule": self.start_rule,
@@ -369,7 +383,10 @@ fn remember(path: &Path, mut asked: Value) -> Result<()> {
 
 /// What a worker tells.
 enum Told {
-    Point(Point),
+    /// A point was written down.
+    Point {
+        accuracy: f64,
+    },
     Note(String),
     /// Nothing is left to play of a cell.
     Whole,
@@ -379,14 +396,13 @@ enum Told {
 /// Plays the cells, some at once, and writes each point down as it comes. Whether nothing is left to play.
 fn play(
     cells: &[Cell],
-    mut points: Points,
+    points: &Mutex<Points>,
     jobs: usize,
     rounds: usize,
     progress: &mut dyn Progress,
-) -> Result<(Points, bool)> {
+) -> Result<bool> {
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let done = points.all.clone();
-    let done_of = |cell: &Cell| cell.points(&done).count().min(rounds) as u64;
+    let done_of = |cell: &Cell| cell.known(points).len().min(rounds) as u64;
     let mut count: u64 = cells.iter().map(done_of).sum();
     progress.begin("rounds", count, (cells.len() * rounds) as u64);
     let (sender, receiver) = mpsc::channel();
@@ -397,14 +413,14 @@ fn play(
     let failed = std::thread::scope(|scope| {
         for _ in 0..jobs {
             let sender = sender.lock().expect("nobody panics with it").clone();
-            let (next, stop, done) = (&next, &stop, &done);
+            let (next, stop) = (&next, &stop);
             let work = move || {
                 while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
                     let tell = |told: Told| drop(sender.send(told));
-                    match cell.play(done, stop, &tell) {
+                    match cell.play(points, stop, &tell) {
                         Ok(true) => tell(Told::Whole),
                         Ok(false) => {}
                         Err(error) => {
@@ -425,13 +441,9 @@ fn play(
                 stop.store(true, Ordering::Relaxed);
             }
             match told {
-                Ok(Told::Point(point)) => {
+                Ok(Told::Point { accuracy }) => {
                     count += 1;
-                    progress.step(count, &[("accuracy", point.accuracy)]);
-                    if let Err(error) = points.add(point) {
-                        stop.store(true, Ordering::Relaxed);
-                        failed.get_or_insert(error);
-                    }
+                    progress.step(count, &[("accuracy", accuracy)]);
                 }
                 Ok(Told::Note(sentence)) => progress.note(&sentence),
                 Ok(Told::Whole) => whole += 1,
@@ -446,7 +458,7 @@ fn play(
     });
     let finished = whole == cells.len();
     progress.end(finished);
-    failed.map_or(Ok((points, finished)), Err)
+    failed.map_or(Ok(finished), Err)
 }
 
 /// Rules that need no model can choose the first items.

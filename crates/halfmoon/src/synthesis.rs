@@ -24,6 +24,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 use halfmoon_classical::nearest;
+use halfmoon_pool::metric::two_highest;
 use halfmoon_pool::scores::{Doubtful, Generator, Predictor, Scores, Synthesiser, probs};
 use halfmoon_pool::{Class, Result};
 use halfmoon_query::{Ask, Pool, keys_of_rows, rule};
@@ -199,8 +200,12 @@ pub fn synthesise(
         let scores = predictor.scores(inputs.view());
         let plausible = plausibility.share(&scores, inputs.view());
         let margins = probs(&scores.log_probs);
-        let margins: Vec<f64> =
-            margins.rows().into_iter().map(|row| two_likeliest(row)).map(|[a, b]| a.1 - b.1).collect();
+        let margins: Vec<f64> = margins
+            .rows()
+            .into_iter()
+            .map(|row| two_highest(row.iter().map(|&p| f64::from(p))))
+            .map(|[a, b]| a.1 - b.1)
+            .collect();
         let mut kept = Vec::new();
         for (row, (&share, &margin)) in plausible.iter().zip(&margins).enumerate() {
             if share.is_nan() || share < search.plausible {
@@ -243,17 +248,6 @@ pub fn synthesise(
         decided,
         near,
     }))
-}
-
-/// The two likeliest classes of a row of probabilities; of equal ones the first. With one class it is followed by itself at 0.
-#[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
-pub fn two_likeliest(probs: ArrayView1<f32>) -> [(usize, f64); 2] {
-    let [(first, a), (second, b)] = top_two(&probs);
-    if probs.len() < 2 {
-        [(first, f64::from(a)), (first, 0.0)]
-    } else {
-        [(first, f64::from(a)), (second, f64::from(b))]
-    }
 }
 
 /// For each of these places `[n, h]` in turn, the nearest of others `[m, h]` that none before it has, and how far it is; fewer where the others are fewer.
@@ -334,7 +328,7 @@ pub fn halve(generator: &dyn Generator, answers: &dyn Predictor, classes: &[Clas
     let drawn = array(Noise::new(seed, 0, &Device::flex()).normal([2 * n, generator.latent()]));
     let judge = |codes: &Array2<f32>, classes: &[Class]| {
         let probs = probs(&answers.log_probs(generator.decode(codes.view(), classes).view()));
-        probs.rows().into_iter().map(|row| two_likeliest(row)).collect::<Vec<_>>()
+        probs.rows().into_iter().map(|row| two_highest(row.iter().map(|&p| f64::from(p)))).collect::<Vec<_>>()
     };
     let twice: Vec<Class> = classes.iter().chain(classes).copied().collect();
     let answer: Vec<usize> = judge(&drawn, &twice).iter().map(|[first, _]| first.0).collect();
@@ -484,7 +478,7 @@ fn two_against_each_other(log_probs: Tensor<2>) -> Tensor<2> {
     let known = array(log_probs);
     let mut start = Array2::zeros(known.raw_dim());
     for (row, mut start) in known.rows().into_iter().zip(start.rows_mut()) {
-        let [(first, _), (second, _)] = top_two(&row);
+        let [(first, _), (second, _)] = two_highest(row.iter().map(|&x| f64::from(x)));
         start[first] += 1.0;
         start[second] -= 1.0;
     }
@@ -494,26 +488,10 @@ fn two_against_each_other(log_probs: Tensor<2>) -> Tensor<2> {
 /// m of rows of log p: `[n]`, in nats.
 fn margins(log_probs: &Array2<f32>) -> Vec<f64> {
     let of = |row: ArrayView1<f32>| {
-        let [(_, a), (_, b)] = top_two(&row);
-        f64::from(a) - f64::from(b)
+        let [(_, a), (_, b)] = two_highest(row.iter().map(|&x| f64::from(x)));
+        a - b
     };
     log_probs.rows().into_iter().map(of).collect()
-}
-
-/// The two largest numbers of a row and where they are; of equal ones the first. The only one twice.
-fn top_two(row: &ArrayView1<f32>) -> [(usize, f32); 2] {
-    if row.len() < 2 {
-        return [(0, row[0]); 2];
-    }
-    let mut top = if row[1] > row[0] { [(1, row[1]), (0, row[0])] } else { [(0, row[0]), (1, row[1])] };
-    for (at, &x) in row.iter().enumerate().skip(2) {
-        if x > top[0].1 {
-            top = [(at, x), top[0]];
-        } else if x > top[1].1 {
-            top[1] = (at, x);
-        }
-    }
-    top
 }
 
 /// The radius that 95 % of 𝒩(0, I) in so many numbers keep to, after Wilson and Hilferty (1931).

@@ -8,10 +8,12 @@ use super::Settings;
 
 /// `halfmoon simulate`.
 #[derive(ClapArgs)]
+#[command(mut_arg("model", |arg| arg.help("What contenders ask that name no model [default: supervised]")))]
 pub(crate) struct Simulate {
     /// Labelled data: anything that `train` reads
     pub(crate) data: PathBuf,
-    /// What is compared: RULE, RULE@MODEL or RULE@MODEL:PRESET, such as bald@m2 or random@aral:no_active_learning. `random` is added where it is missing
+    /// What is compared: RULE, RULE@MODEL or RULE@MODEL:PRESET, such as bald@m2 or random@aral:no_active_learning. `random` is added where nothing asks at random; each is
+    /// held against its own model asked at random, where that is among them
     #[arg(long, value_name = "RULE,…", value_delimiter = ',', default_value = "random,margin,entropy")]
     pub(crate) rules: Vec<String>,
     /// Train this model, too, on what each contender asked for, and measure it in place of the model that asked; also what contenders ask that name no model

@@ -5,8 +5,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use clap::builder::PossibleValuesParser;
-use halfmoon_query::RULES;
 
 use super::{Reading, share};
 
@@ -38,7 +36,7 @@ pub(crate) struct Label {
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// How items are chosen; the page can change it
-    #[arg(long, value_name = "RULE", default_value = "margin", value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.name)))]
+    #[arg(long, value_name = "RULE", default_value = "margin", value_parser = super::rules())]
     pub(crate) rule: String,
     /// The share of items that are drawn at random and whose labels are never learned from, so that the accuracy shown is honest
     #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = part)]

@@ -28,6 +28,7 @@ pub(crate) fn run(args: &Export) -> Result<(), Failure> {
     if super::same_file(output, &args.project) {
         return Err(Error::usage("the output would overwrite the project", "choose another file with --output").into());
     }
+    halfmoon::run::refuse_project(output)?;
     // What stands at the output's place stays until all is written; a pipe or a device has nothing to keep.
     let aside = match output.symlink_metadata() {
         Ok(there) if !there.is_file() => output.clone(),

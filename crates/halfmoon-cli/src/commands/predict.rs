@@ -24,6 +24,7 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
     if args.output.as_deref().is_some_and(|output| super::same_file(output, &args.input)) {
         return Err(Error::usage("the output would overwrite the input", "choose another file with --output").into());
     }
+    args.output.as_deref().map_or(Ok(()), run::refuse_project)?;
     let extras = extras(&asked, args)?;
     // What stands at the output's place stays until all is answered; a pipe or a device has nothing to keep.
     let aside = args.output.as_deref().map(|output| match output.symlink_metadata() {

@@ -1,12 +1,13 @@
 //! `halfmoon query`: which unlabelled items to label next, and why.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use halfmoon::run::{self, Asked};
 use halfmoon::set_aside::learned_from;
-use halfmoon_pool::dataset::Ids;
+use halfmoon_journal::Journal;
+use halfmoon_pool::dataset::{Column, Features, Ids};
 use halfmoon_pool::labels::grouped;
 use halfmoon_pool::metric::predicted;
 use halfmoon_pool::read;
@@ -14,7 +15,8 @@ use halfmoon_pool::scores::{Predictor, probs};
 use halfmoon_pool::{Dataset, Error};
 use halfmoon_query::{Ask, Ensemble, Questions, Said, keys_of_ids, keys_of_rows, rule};
 use ndarray::{Array2, Axis};
-use serde_json::{Value, json};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
 
 use crate::Failure;
 use crate::args::{Query, QueryFormat, Reading};
@@ -26,12 +28,10 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
     let predictor = committee.as_ref().map_or(&*asked.predictor, |committee| committee as &dyn Predictor);
     let labelled = labelled(&args.run, &asked);
     let ask = Ask { budget: args.number.get(), seed: args.seed, apart: args.apart, ..Ask::default() };
+    ask.check()?;
     let questions = Questions::of(rule, &ask, args.draws);
-    let candidates = Candidates::read(&args.pool, &args.reading, &asked, predictor, &questions, labelled.as_ref())?;
-    if candidates.ids.is_empty() {
-        let hint = "a candidate is an item that can be read and is no copy of a labelled one";
-        return Err(Error::data(args.pool.as_path(), "holds no candidate", hint).into());
-    }
+    let source = Source::at(&args.pool)?;
+    let candidates = Candidates::read(&source, &args.reading, &asked, predictor, &questions, labelled.as_ref())?;
     let keys = keys_of_ids(&Ids::Names(candidates.ids.clone()));
     let of_labelled = labelled.as_ref().map(|rows| questions.ask(predictor, rows.view()));
     let pool = candidates.said.pool(&keys, of_labelled.as_ref(), &asked.data.schema.classes);
@@ -60,7 +60,9 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
         .collect();
     let text = match args.written {
         QueryFormat::Csv => csv(&chosen, args.explain)?,
-        QueryFormat::LabelStudio => label_studio(&chosen, rule.name, asked.entry.name),
+        QueryFormat::LabelStudio => {
+            label_studio(&chosen, rule.name, &asked, &shown(&chosen, &source, &args.reading, &asked)?)
+        }
     };
     write(&text, args.output.as_deref(), &args.pool)
 }
@@ -73,7 +75,7 @@ pub(super) fn write(text: &[u8], output: Option<&Path>, pool: &Path) -> Result<(
             return Err(Error::usage("the output would overwrite the pool", "choose another file with --output").into());
         }
         Some(output) => {
-            run::write_aside(output, text)?;
+            super::write(output, text)?;
             writeln!(std::io::stdout().lock(), "{}", output.display())?;
         }
     }
@@ -91,7 +93,11 @@ pub(super) fn committee(
         return Ok(None);
     }
     let mut members = vec![run::open(first, model, &run::device("cpu")?)?.predictor];
-    for folder in others {
+    for (number, folder) in others.iter().enumerate() {
+        if others[..number].iter().map(PathBuf::as_path).chain([first]).any(|other| super::same_file(folder, other)) {
+            let hint = "a committee needs models that differ: name runs with other seeds";
+            return Err(Error::usage(format!("--committee: {} is in it twice", folder.display()), hint));
+        }
         let other = run::open(folder, None, &run::device("cpu")?)?;
         if other.data.encoding != asked.data.encoding || other.data.schema.classes != asked.data.schema.classes {
             let problem = "sees inputs, or names classes, in another way than the first run";
@@ -121,6 +127,31 @@ pub(super) fn labelled(run: &Path, asked: &Asked) -> Option<Array2<f32>> {
     (!rows.is_empty()).then(|| asked.data.encoding.encode(&train.inputs, &rows))
 }
 
+/// Where candidates are looked for.
+pub(super) struct Source {
+    data: PathBuf,
+    /// Ids of what has a label there already.
+    labelled: HashSet<String>,
+}
+
+impl Source {
+    /// Data as they lie; or those of a project, without what people have labelled.
+    pub(super) fn at(pool: &Path) -> Result<Source, Error> {
+        if !Journal::is_at(pool) {
+            return Ok(Source { data: pool.to_owned(), labelled: HashSet::new() });
+        }
+        let journal = Journal::open(pool)?;
+        let data = journal.project()?.data.ok_or_else(|| {
+            Error::data(pool, "does not say where its data are", "begin a project with: halfmoon init DATA")
+        })?;
+        let verdicts = journal.labels()?.majority();
+        let labelled: HashSet<_> =
+            verdicts.into_iter().filter_map(|verdict| verdict.class.map(|_| verdict.item)).collect();
+        let items = journal.items()?.into_iter().filter(|(number, _)| labelled.contains(number));
+        Ok(Source { data: data.into(), labelled: items.map(|(_, item)| item.id).collect() })
+    }
+}
+
 /// What may be asked about.
 pub(super) struct Candidates {
     pub(super) ids: Vec<String>,
@@ -130,9 +161,9 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// Every item at `from` that can be read and is no copy of a labelled one, scored as far as needed.
+    /// Every item that can be read, has no label and is no copy of a labelled one, scored as far as needed. Without any it is an error.
     pub(super) fn read(
-        from: &Path,
+        Source { data: from, labelled: has_label }: &Source,
         reading: &Reading,
         asked: &Asked,
         predictor: &dyn Predictor,
@@ -144,8 +175,9 @@ impl Candidates {
         let options = super::options(asked, reading)?;
         read::stream(from, &asked.data.schema, &options, &mut |chunk| {
             let is_readable = |row: &usize| chunk.status[*row].is_readable();
-            let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_readable).collect();
+            let mut rows: Vec<usize> = (0..chunk.ids.len()).filter(is_readable).collect();
             unreadable += chunk.ids.len() - rows.len();
+            rows.retain(|&row| !has_label.contains(&chunk.ids[row]));
             let encoded = asked.data.encoding.encode(&chunk.inputs, &rows);
             let keys = keys_of_rows(encoded.view());
             let kept: Vec<usize> = (0..rows.len()).filter(|&row| !known.contains(&keys[row])).collect();
@@ -159,8 +191,8 @@ impl Candidates {
             Ok(())
         })?;
         if parts.is_empty() {
-            let nothing = Array2::zeros((0, asked.data.encoding.layout().width()));
-            parts.push(questions.ask(predictor, nothing.view()));
+            let hint = "a candidate is an item that can be read and is no copy of a labelled one";
+            return Err(Error::data(from.as_path(), "holds no candidate", hint));
         }
         Ok(Candidates { ids, said: Said::join(parts), unreadable, copies })
     }
@@ -202,15 +234,76 @@ pub(super) fn csv(chosen: &[Chosen], explain: bool) -> Result<Vec<u8>, Failure> 
     writer.into_inner().map_err(|error| Failure::Message(error.to_string()))
 }
 
+/// What an annotator is to see of the chosen items, by id: a picture's file, or a table's row by column. Nothing of arrays.
+pub(super) fn shown(
+    chosen: &[Chosen],
+    Source { data: from, .. }: &Source,
+    reading: &Reading,
+    asked: &Asked,
+) -> Result<HashMap<String, (&'static str, Value)>, Error> {
+    let columns = match &asked.data.schema.features {
+        Features::Columns(columns) => columns,
+        Features::Image(_) if from.is_dir() => {
+            let files = chosen.iter().filter_map(|Chosen { id, .. }| Some((id, local_file(&from.join(id))?)));
+            return Ok(files.map(|(id, file)| ((*id).to_owned(), ("image", json!(file)))).collect());
+        }
+        Features::Image(_) => return Ok(HashMap::new()),
+    };
+    let (is_chosen, mut shown): (HashSet<&str>, _) = (chosen.iter().map(|chosen| chosen.id).collect(), HashMap::new());
+    read::stream(from, &asked.data.schema, &super::options(asked, reading)?, &mut |chunk| {
+        for (row, id) in chunk.ids.iter().enumerate().filter(|(_, id)| is_chosen.contains(id.as_str())) {
+            let cell =
+                |(at, column): (usize, &Column)| (column.name.clone(), json!(chunk.inputs.text(row, at, &column.kind)));
+            let cells: Map<String, Value> = columns.iter().enumerate().map(cell).collect();
+            shown.insert(id.clone(), ("row", Value::from(cells)));
+        }
+        Ok(())
+    })?;
+    Ok(shown)
+}
+
+/// Where Label Studio serves a file of this machine, if `LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED` allows it and its document root is `/`.
+fn local_file(path: &Path) -> Option<String> {
+    // What stands in an address as it is (RFC 3986, 2.3), and the slash.
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let path = path.canonicalize().ok()?;
+    let path = path.to_str()?.trim_start_matches('/');
+    Some(format!("/data/local-files/?d={}", utf8_percent_encode(path, KEPT)))
+}
+
+/// What a project in Label Studio is set up with, so that its answers come back as labels of these classes.
+fn interface(shown: &str, classes: &[String]) -> String {
+    let item = match shown {
+        "image" => r#"<Image name="item" value="$image"/>"#,
+        "row" => r#"<Table name="item" value="$row"/>"#,
+        _ => r#"<Text name="item" value="$halfmoon_id"/>"#,
+    };
+    let escaped =
+        |class: &String| class.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let choices: String = classes.iter().map(|class| format!("<Choice value=\"{}\"/>", escaped(class))).collect();
+    format!("<View>{item}<Choices name=\"label\" toName=\"item\">{choices}</Choices></View>")
+}
+
 /// Tasks as `halfmoon import` takes them back with their annotations.
-pub(super) fn label_studio(chosen: &[Chosen], rule: &str, model: &str) -> Vec<u8> {
+pub(super) fn label_studio(
+    chosen: &[Chosen],
+    rule: &str,
+    asked: &Asked,
+    shown: &HashMap<String, (&'static str, Value)>,
+) -> Vec<u8> {
+    let kind = shown.values().next().map_or("", |(kind, _)| *kind);
+    eprintln!("note: the labelling interface for Label Studio: {}", interface(kind, &asked.data.schema.classes));
     let task = |Chosen { id, label, probability, utility, reason }: &Chosen| {
         let result =
             json!([{ "from_name": "label", "to_name": "item", "type": "choices", "value": { "choices": [label] } }]);
+        let mut data = Map::from_iter([("halfmoon_id".to_owned(), json!(id))]);
+        if let Some((name, value)) = shown.get(*id) {
+            data.insert((*name).to_owned(), value.clone());
+        }
         json!({
-            "data": { "halfmoon_id": id },
+            "data": data,
             "meta": { "rule": rule, "utility": utility, "why": reason },
-            "predictions": [{ "model_version": model, "score": probability, "result": result }],
+            "predictions": [{ "model_version": asked.entry.name, "score": probability, "result": result }],
         })
     };
     let tasks: Vec<Value> = chosen.iter().map(task).collect();

@@ -18,6 +18,12 @@ use crate::args::Simulate;
 use crate::progress::Terminal;
 use crate::table::Table;
 
+/// Fewer seeds than that are told to be few.
+const FEW_SEEDS: usize = 5;
+
+/// And fewer held-out items: with a hundred, an accuracy's 95 % interval is about ten points to either side.
+const FEW_ITEMS: usize = 100;
+
 pub(crate) fn run(args: &Simulate) -> Result<(), Failure> {
     if args.settings.labels.is_some() {
         return Err(
@@ -87,7 +93,13 @@ fn told(args: &Simulate, outcome: &Outcome, rows: &[Row]) -> String {
     for row in rows {
         let (beside, p) =
             row.beside_random.map_or(("–".into(), "–".into()), |paired| (difference(&paired), p_value(paired.p)));
-        let cells = [row.name.clone(), mean_and_deviation(&row.aubc), beside, p, mean_and_deviation(&row.last)];
+        let cells = [
+            row.name.clone(),
+            mean_and_deviation(row.aubc.values().copied()),
+            beside,
+            p,
+            mean_and_deviation(row.last.iter().copied()),
+        ];
         table.row(cells.into_iter().chain(row.labels_to.iter().map(|labels| needed(labels))));
     }
     let mut text = format!("{}; {} items to ask about\n\n{table}\n", outcome.protocol, outcome.pool);
@@ -95,8 +107,26 @@ fn told(args: &Simulate, outcome: &Outcome, rows: &[Row]) -> String {
     let _ = writeln!(
         text,
         "area: mean accuracy over the labels, ± standard deviation of {seeds} seeds; beside random: its difference, seed by seed, \
-         with the 95 % interval; last: accuracy at the end; labels to: median (of each seed)"
+         with the 95 % interval; last: accuracy with the most labels that all have; labels to: median (of each seed)"
     );
+    let others: Vec<String> = (rows.iter())
+        .filter_map(|row| Some((row.name.as_str(), row.baseline.as_deref().filter(|of| *of != rows_baseline(rows))?)))
+        .map(|(name, baseline)| format!("{name} is held against {baseline}"))
+        .collect();
+    if !others.is_empty() {
+        let _ = writeln!(text, "each is held against its own model asked at random: {}", others.join(", "));
+    }
+    if seeds < FEW_SEEDS {
+        let _ = writeln!(text, "with fewer than {FEW_SEEDS} seeds chance may decide who seems to win: see --seeds");
+    }
+    if outcome.held_out < FEW_ITEMS {
+        let of_chance = 100.0 / (outcome.held_out as f64).sqrt();
+        let _ = writeln!(
+            text,
+            "an accuracy on {} items is known to about ± {of_chance:.0} points: hold out more with --test",
+            outcome.held_out
+        );
+    }
     for row in rows {
         if let Some(hint) = &row.hint {
             let _ = writeln!(text, "{}: {}", row.name, hint.words());
@@ -105,8 +135,14 @@ fn told(args: &Simulate, outcome: &Outcome, rows: &[Row]) -> String {
     text
 }
 
+/// What most are held against.
+fn rows_baseline(rows: &[Row]) -> &str {
+    rows.iter().find(|row| row.baseline.is_none()).map_or("", |row| &row.name)
+}
+
 /// `0.9218 ± 0.0101`.
-fn mean_and_deviation(values: &[f64]) -> String {
+fn mean_and_deviation(values: impl Iterator<Item = f64>) -> String {
+    let values: Vec<f64> = values.collect();
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     match values.len() {
@@ -142,9 +178,9 @@ fn needed(labels: &[Option<usize>]) -> String {
 fn figure(args: &Simulate, rows: &[Row]) -> Option<String> {
     let line = |row: &Row| Contender {
         name: row.name.clone(),
-        is_baseline: row.name.starts_with("random"),
-        runs: (row.curves.iter())
-            .map(|(_, curve)| curve.iter().map(|point| (point.labels as f64, 100.0 * point.value)).collect())
+        is_baseline: row.baseline.is_none(),
+        runs: (row.curves.values())
+            .map(|curve| curve.iter().map(|point| (point.labels as f64, 100.0 * point.value)).collect())
             .collect(),
     };
     let figure = Learning {
@@ -168,7 +204,8 @@ fn as_json(args: &Simulate, outcome: &Outcome, rows: &[Row]) -> Value {
         let targets = args.targets.iter().zip(&row.labels_to);
         json!({
             "contender": row.name,
-            "aubc": row.aubc,
+            "aubc": row.aubc.values().collect::<Vec<_>>(),
+            "baseline": row.baseline,
             "beside_random": row.beside_random.as_ref().map(paired),
             "last": row.last,
             "labels_to": targets.map(|(target, labels)| json!({ "accuracy": target, "labels": labels })).collect::<Vec<_>>(),

@@ -23,7 +23,12 @@ use crate::args::{Stream, StreamFormat};
 
 pub(crate) fn run(args: &Stream) -> Result<(), Failure> {
     let rule = of_streams(&args.rule)?;
-    let decisions = Decisions::new(manager(&args.manager)?, settings(args)?)?;
+    let manager = manager(&args.manager)?;
+    let decisions = Decisions::new(manager, settings(args)?)?;
+    if args.budget > manager.most && args.budget < 1.0 && manager.most > 0.0 {
+        let most = manager.most;
+        eprintln!("note: `{}` asks about a share of {most} at most; `quantile` spends any budget", manager.name);
+    }
     let asked = run::open(&args.run, args.model.as_deref(), &run::device("cpu")?)?;
     if !asked.finished {
         eprintln!("note: this run was stopped before its last step");

@@ -7,12 +7,12 @@ use std::path::Path;
 use halfmoon::model::Makes;
 use halfmoon::run;
 use halfmoon::set_aside::learned_from;
-use halfmoon::synthesis::{Search, Synthesised, nearest_each, synthesise, two_likeliest};
+use halfmoon::synthesis::{Search, Synthesised, nearest_each, synthesise};
 use halfmoon_draw::{Layout, picture as one, write_png};
 use halfmoon_pool::dataset::{Column, ColumnKind, Features, ImageShape};
 use halfmoon_pool::encode::Cell;
 use halfmoon_pool::labels::grouped;
-use halfmoon_pool::metric::predicted;
+use halfmoon_pool::metric::{entropy, predicted, two_highest};
 use halfmoon_pool::scores::probs;
 use halfmoon_pool::{Class, Error};
 use halfmoon_query::{Need, Questions};
@@ -152,12 +152,15 @@ impl Example {
         let probs = probs(&made.scores.log_probs);
         let places = made.inputs.nrows().to_string().len().max(3);
         let classes = maker.classes();
-        let one = |(row, probs): (usize, ndarray::ArrayView1<f32>)| Example {
-            id: format!("synthetic-{:0places$}", row + 1),
-            likeliest: two_likeliest(probs).map(|(class, p)| (classes[class], p)),
-            entropy: -probs.iter().filter(|p| **p > 0.0).map(|&p| f64::from(p) * f64::from(p).ln()).sum::<f64>(),
-            plausibility: made.plausibility[row],
-            log_density: made.scores.log_density.as_ref().map(|density| density[row]),
+        let one = |(row, probs): (usize, ndarray::ArrayView1<f32>)| {
+            let of_each = || probs.iter().map(|&p| f64::from(p));
+            Example {
+                id: format!("synthetic-{:0places$}", row + 1),
+                likeliest: two_highest(of_each()).map(|(class, p)| (classes[class], p)),
+                entropy: entropy(of_each()),
+                plausibility: made.plausibility[row],
+                log_density: made.scores.log_density.as_ref().map(|density| density[row]),
+            }
         };
         probs.rows().into_iter().enumerate().map(one).collect()
     }
@@ -284,11 +287,8 @@ fn nearest(
     let asked = &maker.asked;
     let labelled = query::labelled(&args.run, asked);
     let questions = Questions { needs: &[Need::Places], places: false, draws: 0, seed: 0 };
-    let candidates = Candidates::read(pool, &args.reading, asked, &*asked.predictor, &questions, labelled.as_ref())?;
-    if candidates.ids.is_empty() {
-        let hint = "a candidate is an item that can be read and is no copy of a labelled one";
-        return Err(Error::data(pool, "holds no candidate", hint).into());
-    }
+    let source = query::Source::at(pool)?;
+    let candidates = Candidates::read(&source, &args.reading, asked, &*asked.predictor, &questions, labelled.as_ref())?;
     candidates.tell();
     let places = made.scores.codes.as_ref().unwrap_or(&made.inputs);
     let said = &candidates.said;
@@ -314,7 +314,10 @@ fn nearest(
     let chosen: Vec<Chosen> = chosen.collect();
     let text = match args.written {
         QueryFormat::Csv => query::csv(&chosen, args.explain)?,
-        QueryFormat::LabelStudio => query::label_studio(&chosen, "synthesis", asked.entry.name),
+        QueryFormat::LabelStudio => {
+            let shown = query::shown(&chosen, &source, &args.reading, asked)?;
+            query::label_studio(&chosen, "synthesis", asked, &shown)
+        }
     };
     query::write(&text, args.output.as_deref(), pool)
 }

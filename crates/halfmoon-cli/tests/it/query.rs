@@ -44,6 +44,41 @@ fn the_item_between_two_classes_is_asked_first_and_says_why() {
 }
 
 #[test]
+fn whatever_the_rule_of_copies_and_of_near_copies_one_is_asked() {
+    let place = place();
+    // The item in the middle five times over, and twice nearly so.
+    let pool = place.read("pool.csv");
+    place.write("copies.csv", format!("{pool}{}0.001,0,\n0,0.001,\n", "0,0,\n".repeat(4)));
+    for rule in ["margin", "entropy", "random", "least_confident", "cold_start", "badge"] {
+        let asked = |apart: &str, n: usize| {
+            let said = place.run(&format!("query run1 copies.csv -n {n} --rule {rule} --apart {apart}")).exits(0);
+            ids(&said.out).iter().filter(|id| id.parse::<usize>().unwrap() >= 30).count()
+        };
+        assert_eq!((asked("0.05", 36), asked("0", 36)), (1, 3), "{rule}");
+    }
+    let said = place.run("query run1 copies.csv -n 36 --apart 0.05").exits(0);
+    said.tells(&["candidates were passed over: as good as copies of chosen ones"]);
+    for apart in ["-1", "nan", "inf"] {
+        place.run(&format!("query run1 pool.csv --apart={apart}")).exits(2).tells(&["is no distance"]);
+    }
+}
+
+#[test]
+fn a_project_is_not_written_over() {
+    let place = place();
+    place.run("init train.csv --label side --out p.db").exits(0);
+    let before = std::fs::read(place.path("p.db")).unwrap();
+    place.run("query run1 pool.csv -o p.db").exits(3).tells(&["is a project"]);
+    place.run("predict run1 pool.csv -o p.db").exits(3).tells(&["is a project"]);
+    place.run("export p.db --format csv -o p.db").exits(2).tells(&["would overwrite the project"]);
+    place.run("stream run1 pool.csv --state p.db --fresh").exits(3).tells(&["was not written by a stream"]);
+    place.run("init pool.csv --label side --classes left,right --out q.db").exits(0);
+    place.run("export q.db --format csv -o p.db").exits(3).tells(&["is a project"]);
+    place.run("stream run1 pool.csv --state pool.csv --fresh").exits(3).tells(&["was not written by a stream"]);
+    assert_eq!(std::fs::read(place.path("p.db")).unwrap(), before);
+}
+
+#[test]
 fn every_rule_answers_or_says_what_it_needs() {
     let place = place();
     for rule in [
@@ -83,10 +118,47 @@ fn labelled_items_and_what_cannot_be_read_are_no_candidates() {
 #[test]
 fn tasks_for_label_studio_name_the_item_and_what_the_model_says() {
     let place = place();
-    place.run("query run1 pool.csv -n 2 --as label-studio -o tasks.json").exits(0).prints(&["tasks.json"]);
+    place
+        .run("query run1 pool.csv -n 2 --as label-studio -o tasks.json")
+        .exits(0)
+        .prints(&["tasks.json"])
+        .tells(&[r#"<Table name="item" value="$row"/><Choices name="label" toName="item"><Choice value="left"/>"#]);
     let tasks: Value = serde_json::from_str(&place.read("tasks.json")).unwrap();
     let first = &tasks[0];
     assert_eq!(first["data"]["halfmoon_id"], "30");
+    assert_eq!(first["data"]["row"], serde_json::json!({"a": "0", "b": "0"}));
     assert_eq!(first["meta"]["rule"], "margin");
     assert!(first["predictions"][0]["score"].as_f64().unwrap() <= 1.0);
+}
+
+#[test]
+fn of_a_project_what_people_labelled_is_not_asked_again() {
+    let place = place();
+    place.run("init pool.csv --label side --classes left,right --out p.db").exits(0);
+    let first = ids(&place.run("query run1 p.db -n 3").exits(0).out);
+    assert_eq!(first, ids(&place.run("query run1 pool.csv -n 3").exits(0).out));
+    place.write("labels.csv", format!("id,label\n{},left\n", first[0]));
+    place.run("import labels.csv --project p.db").exits(0);
+    let next = ids(&place.run("query run1 p.db -n 2").exits(0).tells(&["of 29 candidates"]).out);
+    assert_eq!(next, first[1..]);
+}
+
+#[test]
+fn a_run_finds_its_data_from_another_folder_too() {
+    let place = place();
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    let both = format!("{}{}", place.read("train.csv"), place.read("pool.csv").split_once('\n').unwrap().1);
+    place.write("both.csv", both);
+    let here = place.run("query run1 both.csv -n 50 --apart 0").exits(0);
+    let mut command = place.command("query ../run1 ../both.csv -n 50 --apart 0".split_whitespace());
+    let there = command.current_dir(place.path("elsewhere")).output().unwrap();
+    assert!(there.status.success());
+    assert_eq!(String::from_utf8_lossy(&there.stdout), here.out);
+    assert!(String::from_utf8_lossy(&there.stderr).contains("40 items are copies of labelled ones"));
+}
+
+#[test]
+fn a_committee_holds_no_run_twice() {
+    let place = place();
+    place.run("query run1 pool.csv --rule vote_entropy --committee run2,./run1").exits(2).tells(&["in it twice"]);
 }

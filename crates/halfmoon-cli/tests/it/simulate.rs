@@ -44,6 +44,8 @@ fn random_is_always_there_and_every_contender_has_a_curve_for_each_seed() {
         "bald ",
         "margin@m2 ",
         "40 held-out items",
+        "fewer than 5 seeds",
+        "an accuracy on 40 items is known to about ± 16 points",
         "labels to 90 %",
     ]);
     // Four contenders, two seeds, 4 + 4 + 4 + 4 labels.
@@ -129,6 +131,31 @@ fn what_was_stopped_goes_on_as_if_it_had_not_been() {
         let said = place.run(&format!("{}{warm} --rules margin --out cut", SMALL.replace("--add 4", "--add 5")));
         said.exits(3).tells(&["`add` differs", "another folder"]);
     }
+}
+
+#[test]
+fn a_point_that_is_lost_is_played_again_and_others_are_left_out() {
+    let place = place();
+    let command = format!("{SMALL} --rules margin --out s");
+    let whole = place.run(&command).exits(0).out.clone();
+    let text = place.read("s/points.csv");
+    let without: String =
+        text.lines().filter(|line| !line.starts_with("1,margin,8,")).map(|l| format!("{l}\n")).collect();
+    assert_eq!(without.lines().count() + 1, text.lines().count());
+    let before = points(&place, "s");
+    place.write("s/points.csv", without);
+    assert_eq!(place.run(&command).exits(0).out, whole);
+    assert_eq!(points(&place, "s"), before);
+    // Fewer rounds than the folder holds: as if they were all.
+    let fewer = command.replace("--rounds 3", "--rounds 2");
+    assert_eq!(place.run(&fewer).exits(0).out.replace("/s/", "/"), {
+        let fresh = fewer.replace("--out s", "--out fresh");
+        place.run(&fresh).exits(0).out.replace("fresh/", "s/")
+    });
+    // What judges is another one.
+    place.write("other.csv", place.read("test.csv").lines().take(20).collect::<Vec<_>>().join("\n"));
+    let said = place.run(&command.replace("--test test.csv", "--test other.csv"));
+    said.exits(3).tells(&["`held_out` differs"]);
 }
 
 #[test]

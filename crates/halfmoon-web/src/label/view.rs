@@ -1,8 +1,8 @@
 //! The desk as the page sees it.
 
 use halfmoon_journal::ItemId;
-use halfmoon_pool::dataset::{Cells, ColumnKind, Features, Inputs};
-use halfmoon_pool::{Class, Dataset};
+use halfmoon_pool::Class;
+use halfmoon_pool::dataset::Features;
 use halfmoon_query::RULES;
 use ndarray::ArrayView1;
 use serde_json::{Value, json};
@@ -152,22 +152,6 @@ fn content(desk: &Desk, place: Place, size: Option<(u32, u32)>) -> Value {
 fn cells(data: &Data, row: usize) -> Option<Vec<Value>> {
     let dataset = data.read();
     let Features::Columns(columns) = &dataset.schema.features else { return None };
-    let cell = |(at, column): (usize, &halfmoon_pool::dataset::Column)| json!({"column": column.name, "value": cell(&dataset, at, &column.kind, row)});
+    let cell = |(at, column): (usize, &halfmoon_pool::dataset::Column)| json!({"column": column.name, "value": dataset.inputs.text(row, at, &column.kind)});
     Some(columns.iter().enumerate().map(cell).collect())
-}
-
-/// As text; `None` for a gap.
-fn cell(dataset: &Dataset, column: usize, kind: &ColumnKind, row: usize) -> Option<String> {
-    match &dataset.inputs {
-        Inputs::Floats(numbers) => Some(numbers[[row, column]].to_string()),
-        Inputs::Table(table) => match (&table.columns[column], kind) {
-            (Cells::Numeric(cells), _) => cells[row].map(|number| number.to_string()),
-            (Cells::YesNo(cells), ColumnKind::YesNo { no, yes }) => {
-                cells[row].map(|is_yes| if is_yes { yes.clone() } else { no.clone() })
-            }
-            (Cells::Category(cells), ColumnKind::Category { values }) => values.get(cells[row]? as usize).cloned(),
-            _ => None,
-        },
-        Inputs::Bytes(_) | Inputs::Words(_) => None,
-    }
 }

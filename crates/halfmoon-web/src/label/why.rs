@@ -1,7 +1,6 @@
 //! Why an item is asked about, in words that need no knowledge of models.
 
-use halfmoon_pool::metric::predicted;
-use ndarray::ArrayView1;
+use halfmoon_pool::metric::two_highest;
 
 use super::queue::Cause;
 
@@ -61,14 +60,12 @@ fn of_rule(rule: &str, reason: &str, probs: Option<&[f32]>, classes: &[String]) 
 }
 
 /// `None` with fewer than two classes.
-fn two_likeliest<'a>(probs: &[f32], classes: &'a [String]) -> Option<(&'a str, f32, &'a str, f32)> {
-    let first = predicted(ArrayView1::from(probs)).index();
-    let others = probs.iter().enumerate().filter(|(class, _)| *class != first);
-    let (second, &q) = others.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))?;
-    Some((classes.get(first)?, probs[first], classes.get(second)?, q))
+fn two_likeliest<'a>(probs: &[f32], classes: &'a [String]) -> Option<(&'a str, f64, &'a str, f64)> {
+    let [(first, p), (second, q)] = two_highest(probs.iter().map(|&p| f64::from(p)));
+    (probs.len() > 1).then_some((classes.get(first)?.as_str(), p, classes.get(second)?.as_str(), q))
 }
 
-fn percent(share: f32) -> String {
+fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 

@@ -543,3 +543,120 @@ impl Generate for Aral {
         self.made_of(z, y)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{ModuleVisitor, Param};
+    use burn::tensor::{Device, Gradients};
+    use halfmoon_pool::dataset::{Column, ColumnKind, Dataset, Features, Ids, Inputs, Schema};
+    use halfmoon_pool::encode::{Encoding, Pixels};
+    use ndarray::Array2;
+
+    use super::*;
+    use crate::model::{Counts, Moment};
+
+    /// Whether any number of a module has a gradient other than 0.
+    fn moves<M: Module>(module: &M, gradients: &Gradients) -> bool {
+        struct Found<'a>(&'a Gradients, bool);
+        impl ModuleVisitor for Found<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let gradient = param.val().grad(self.0);
+                self.1 |= gradient.is_some_and(|gradient| gradient.abs().sum().into_scalar::<f32>() > 0.0);
+            }
+        }
+        let mut found = Found(gradients, false);
+        module.visit(&mut found);
+        found.1
+    }
+
+    fn layout() -> Layout {
+        let column = |name: &str| Column { name: name.into(), kind: ColumnKind::Numeric };
+        let schema = Schema {
+            classes: ["a", "b", "c"].map(str::to_owned).into(),
+            features: Features::Columns(["u", "v", "w"].map(column).into()),
+        };
+        let inputs = Inputs::Floats(Array2::from_shape_fn((8, 3), |(i, j)| ((i * 3 + j) % 7) as f32));
+        let dataset = Dataset { schema, inputs, labels: vec![None; 8], ids: Ids::first(8) };
+        Encoding::fit(&dataset, Pixels::default()).layout()
+    }
+
+    fn batch(device: &Device) -> Batch {
+        let mut noise = Noise::new(5, 0, device);
+        Batch {
+            x: noise.normal([4, 3]),
+            y: [0, 1, 2, 0].into(),
+            u: noise.normal([6, 3]),
+            open: [0, 1, 3, 5].into(),
+            counts: Counts { labelled: 4, unlabelled: 10 },
+            moment: Moment::default(),
+        }
+    }
+
+    /// For each term the names of the modules that its gradient moves. A backward pass uses its graph up, so each has a loss of its own.
+    fn moved<'a, const N: usize>(
+        loss: impl Fn() -> Loss,
+        moves: impl Fn(&Gradients) -> [(&'a str, bool); N],
+    ) -> Vec<(&'static str, Vec<&'a str>)> {
+        let of = |term: usize| {
+            let loss = loss();
+            let (name, value) = loss.terms().nth(term).expect("as many as there are");
+            let moved = moves(&value.clone().backward()).into_iter().filter(|(_, moves)| *moves);
+            (name, moved.map(|(module, _)| module).collect())
+        };
+        (0..loss().terms().count()).map(of).collect()
+    }
+
+    #[test]
+    fn each_term_moves_the_networks_that_minimise_it_and_no_other() {
+        let device = Device::flex().autodiff();
+        let config = AralConfig { hidden: vec![8, 6], coder: vec![7], sampler: vec![5, 5], ..AralConfig::default() };
+        let aral = config.init(&layout(), 3, &mut Noise::new(1, 0, &device));
+        let others = aral.clone().no_grad();
+        let still = |tensor: &Tensor<2>| tensor.clone().detach();
+        let loss = || aral.objective(&batch(&device), &others, still, &mut Noise::new(2, 0, &device));
+        let (coding, sampler) = (aral.coding.as_ref().expect("all of it"), aral.sampler.as_ref().expect("all of it"));
+        let found = moved(loss, |gradients| {
+            [
+                ("C, D", moves(&aral.network, gradients)),
+                ("G", moves(&aral.generator, gradients)),
+                ("E", moves(&coding.q_z, gradients)),
+                ("D₂", moves(&coding.pair, gradients)),
+                ("S", moves(sampler, gradients)),
+            ]
+        });
+        let expected = [
+            ("classify", vec!["C, D"]),
+            ("real", vec!["C, D"]),
+            ("features", vec!["G"]),
+            ("trd", vec!["G", "E"]),
+            ("pairs_found", vec!["C, D", "D₂"]),
+            ("pairs_hidden", vec!["G", "E"]),
+            ("adversarial", vec!["E"]),
+            ("sampler", vec!["S"]),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn vaals_sampler_and_its_encoder_move_against_each_other_and_not_themselves() {
+        let device = Device::flex().autodiff();
+        let config = VaalConfig { hidden: vec![8], coder: vec![7], sampler: vec![5, 5], ..VaalConfig::default() };
+        let vaal = config.init(&layout(), 3, &mut Noise::new(1, 0, &device));
+        let loss = || vaal.against(&batch(&device), &mut Noise::new(2, 0, &device));
+        let found = moved(loss, |gradients| {
+            [
+                ("classifier", moves(&vaal.classifier, gradients)),
+                ("coder", moves(&vaal.coder, gradients)),
+                ("sampler", moves(&vaal.sampler, gradients)),
+            ]
+        });
+        let expected = [
+            ("classify", vec!["classifier"]),
+            ("elbo_labelled", vec!["coder"]),
+            ("elbo_unlabelled", vec!["coder"]),
+            ("adversarial", vec!["coder"]),
+            ("sampler", vec!["sampler"]),
+        ];
+        assert_eq!(found, expected);
+    }
+}

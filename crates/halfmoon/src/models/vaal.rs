@@ -137,9 +137,9 @@ impl ModelConfig for VaalConfig {
 /// The classifier, the autoencoder and the sampler.
 #[derive(Module, Debug)]
 pub struct Vaal {
-    classifier: Supervised,  // p(y | x)
-    coder: Vae,              // q(z | x), p(x | z)
-    sampler: CategoricalNet, // the logit of S(z)
+    pub(super) classifier: Supervised,  // p(y | x)
+    pub(super) coder: Vae,              // q(z | x), p(x | z)
+    pub(super) sampler: CategoricalNet, // the logit of S(z)
     #[module(skip)]
     beta: f64,
     #[module(skip)]

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -20,7 +21,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, json};
 
-use super::{Contender, Ground, Point, Recipe, Simulation, Told, seed_of};
+use super::{Contender, Ground, Point, Points, Recipe, Simulation, Told, seed_of};
 use crate::checkpoint::Checkpoint;
 use crate::experiment::predictions;
 use crate::fit::Task;
@@ -40,9 +41,11 @@ pub(super) struct Cell<'a> {
 }
 
 impl Cell<'_> {
-    /// Its points among all.
-    pub(super) fn points<'p>(&self, points: &'p [Point]) -> impl Iterator<Item = &'p Point> + use<'p, '_> {
-        points.iter().filter(|point| point.seed == self.seed && point.contender == self.contender.name)
+    /// How many labels there were at each of its points.
+    pub(super) fn known(&self, points: &Mutex<Points>) -> HashSet<usize> {
+        let points = points.lock().expect("nobody panicked with it");
+        let own = points.all.iter().filter(|point| point.seed == self.seed && point.contender == self.contender.name);
+        own.map(|point| point.labels).collect()
     }
 
     fn file(&self, ending: &str) -> PathBuf {
@@ -52,16 +55,21 @@ impl Cell<'_> {
     }
 
     /// Plays on from what the journal holds. Whether nothing is left to play.
-    pub(super) fn play(&self, done: &[Point], stop: &AtomicBool, tell: &dyn Fn(Told)) -> Result<bool> {
-        let known: HashSet<usize> = self.points(done).map(|point| point.labels).collect();
+    pub(super) fn play(&self, points: &Mutex<Points>, stop: &AtomicBool, tell: &dyn Fn(Told)) -> Result<bool> {
+        let known = self.known(points);
         if known.len() > self.simulation.rounds {
             return Ok(true);
         }
         let mut journal = self.journal()?;
+        let mut answers = self.answers(&journal)?;
+        // The last round, unless a point before it is missing.
+        let count = |answers: &[Answers]| answers.iter().map(Vec::len).sum::<usize>();
+        let is_missing = |round: &usize| !known.contains(&count(&answers[..=*round]));
+        let mut round = (0..answers.len()).find(is_missing).unwrap_or(answers.len() - 1);
         let mut asked_for = 0.0;
         let mut items = self.ground.train.clone();
         loop {
-            let History { labels, round, new_classes } = self.history(&journal)?;
+            let History { labels, new_classes } = self.history(&answers[..=round]);
             let count = labels.iter().flatten().count();
             let began = Instant::now();
             items.labels = labels;
@@ -69,7 +77,7 @@ impl Cell<'_> {
             let trained_for = began.elapsed().as_secs_f64();
             let (accuracy, nll) = self.judge(trained.measured());
             if !known.contains(&count) {
-                tell(Told::Point(Point {
+                points.lock().expect("nobody panicked with it").add(Point {
                     seed: self.seed,
                     contender: self.contender.name.clone(),
                     labels: count,
@@ -77,9 +85,14 @@ impl Cell<'_> {
                     nll,
                     new_classes,
                     seconds: (trained_for, asked_for),
-                }));
+                })?;
+                tell(Told::Point { accuracy });
             }
             let Some(predictor) = trained.asks.filter(|_| round < self.simulation.rounds) else { return Ok(true) };
+            if round + 1 < answers.len() {
+                round += 1; // The next questions were answered before.
+                continue;
+            }
             let began = Instant::now();
             let (candidates, picks) = self.query(&*predictor, &items, round)?;
             asked_for = began.elapsed().as_secs_f64();
@@ -109,6 +122,8 @@ impl Cell<'_> {
             let said = self.said(&*predictor, &rows, &model);
             let why = picks.iter().map(|pick| Some(pick.reason.clone())).collect();
             self.answer(&mut journal, round + 1, self.contender.rule.name, &rows, said, why)?;
+            answers = self.answers(&journal)?;
+            round += 1;
         }
     }
 
@@ -167,28 +182,32 @@ impl Cell<'_> {
         keys_of_ids(&Ids::Names(rows.iter().map(|&row| self.ground.ids[row].clone()).collect()))
     }
 
-    /// The labels of all rounds that are whole.
-    fn history(&self, journal: &Journal) -> Result<History> {
-        let rounds = journal.rounds()?.len();
+    /// What was answered in each round that is whole, the initial labels first.
+    fn answers(&self, journal: &Journal) -> Result<Vec<Answers>> {
         let id_of: HashMap<ItemId, String> = journal.items()?.into_iter().map(|(id, item)| (id, item.id)).collect();
-        let mut by_round: Vec<Vec<(usize, Class)>> = vec![Vec::new(); rounds];
+        let mut by_round = vec![Answers::new(); journal.rounds()?.len()];
         let path = journal.path();
         let foreign = || {
             let hint = "restore the data, or play it anew in another folder";
             Error::data(path, "holds items that the data do not", hint)
         };
         journal.each_event(EventId(0), &mut |_, event| {
-            // Round 0 is the first of a journal. What belongs to a round that was not finished is answered again.
+            // The first round of a journal is 1.
             let round = event.asked.round.map_or(usize::MAX, |round| round as usize - 1);
-            if let (Action::Label(item, class), Some(labels)) = (&event.action, by_round.get_mut(round)) {
+            if let (Action::Label(item, class), Some(answers)) = (&event.action, by_round.get_mut(round)) {
                 let id = id_of.get(item).ok_or_else(foreign)?;
-                labels.push((*self.ground.row_of.get(id).ok_or_else(foreign)?, *class));
+                answers.push((*self.ground.row_of.get(id).ok_or_else(foreign)?, *class));
             }
             Ok(())
         })?;
+        Ok(by_round)
+    }
+
+    /// What is known after the last of these rounds.
+    fn history(&self, answers: &[Answers]) -> History {
         let mut labels = vec![None; self.ground.ids.len()];
         let mut new_classes = None;
-        for (round, answers) in by_round.iter().enumerate() {
+        for (round, answers) in answers.iter().enumerate() {
             let seen: HashSet<Class> = labels.iter().flatten().copied().collect();
             let new = answers.iter().filter(|(_, class)| !seen.contains(class)).count();
             new_classes = (round > 0).then(|| new as f64 / answers.len().max(1) as f64);
@@ -196,7 +215,7 @@ impl Cell<'_> {
                 labels[row] = Some(class);
             }
         }
-        Ok(History { labels, round: rounds.saturating_sub(1), new_classes })
+        History { labels, new_classes }
     }
 
     /// The models of a round. `None`: it was stopped.
@@ -226,7 +245,7 @@ impl Cell<'_> {
         let mut members = Vec::new();
         for member in 0..simulation.committee {
             let file = |round: usize| self.file(&format!("{role}{member}.{round}.safetensors"));
-            let before = (simulation.warm && round > 0).then(|| Checkpoint::read(&file(round - 1))).transpose()?;
+            let before = if simulation.warm && round > 0 { Some(self.before(&file(round - 1))?) } else { None };
             let seed = seed_of(seed, round, member);
             let task = Task { dataset: items, encoding: &ground.encoding, seed, device };
             let ended = (entry.fit)(settings, &task, before.map(Checkpoint::as_a_start), &mut Stop(stop))
@@ -249,6 +268,15 @@ impl Cell<'_> {
             return Ok(Some(Box::new(Ensemble::new(members)?)));
         }
         Ok(members.pop())
+    }
+
+    /// The model of the round before.
+    fn before(&self, file: &Path) -> Result<Checkpoint> {
+        if !file.is_file() {
+            let hint = "play it anew in another folder: with --warm a round cannot be played again by itself";
+            return Err(Error::data(file, "is gone, and the next round's training goes on from it", hint));
+        }
+        Checkpoint::read(file)
     }
 
     fn with_place(&self, error: Error) -> Error {
@@ -351,12 +379,13 @@ impl Trained {
     }
 }
 
-/// What a journal holds.
+/// Rows and their classes.
+type Answers = Vec<(usize, Class)>;
+
+/// What is known after a round.
 struct History {
     /// Of the items to learn from.
     labels: Vec<Option<Class>>,
-    /// Queries that were answered.
-    round: usize,
     new_classes: Option<f64>,
 }
 

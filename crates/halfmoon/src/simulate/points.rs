@@ -48,7 +48,7 @@ impl Points {
                 return Err(Error::data(
                     place,
                     "is no point of a simulation",
-                    "remove the line, or choose another folder",
+                    "remove the line, and it is played again, or choose another folder",
                 ));
             };
             whole.push_str(line);
@@ -63,10 +63,11 @@ impl Points {
         Ok(Points { all, path: path.to_owned() })
     }
 
+    /// On the disk when this returns: what is asked next must not be there before.
     pub(super) fn add(&mut self, point: Point) -> Result<()> {
         let io = |source| Error::io(&self.path, source);
         let mut file = OpenOptions::new().append(true).open(&self.path).map_err(io)?;
-        file.write_all(format!("{}\n", line(&point)).as_bytes()).map_err(io)?;
+        file.write_all(format!("{}\n", line(&point)).as_bytes()).and_then(|()| file.sync_data()).map_err(io)?;
         self.all.push(point);
         Ok(())
     }

@@ -5,11 +5,12 @@ use burn::tensor::activation::log_softmax;
 use halfmoon::fit::Entry;
 use halfmoon::model::Makes;
 use halfmoon::models::MODELS;
-use halfmoon::synthesis::{Plausibility, Search, Synthesised, descend, nearest_each, synthesise, two_likeliest};
+use halfmoon::synthesis::{Plausibility, Search, Synthesised, descend, nearest_each, synthesise};
 use halfmoon_pool::dataset::{Class, Column, ColumnKind, Dataset, Features, Ids, Inputs, Schema};
 use halfmoon_pool::encode::{Cell, Encoding};
+use halfmoon_pool::metric::two_highest;
 use halfmoon_pool::scores::{Predictor, Scores, probs};
-use ndarray::{Array1, Array2, Array3, ArrayView2, array};
+use ndarray::{Array2, Array3, ArrayView2, array};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -51,7 +52,7 @@ fn encoded(encoding: &Encoding, dataset: &Dataset) -> Array2<f32> {
 #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
 fn margins(predictor: &dyn Predictor, inputs: ArrayView2<f32>) -> Vec<f64> {
     let probs = probs(&predictor.log_probs(inputs));
-    probs.rows().into_iter().map(|row| two_likeliest(row)).map(|[a, b]| a.1 - b.1).collect()
+    probs.rows().into_iter().map(|row| two_highest(row.iter().map(|&p| f64::from(p)))).map(|[a, b]| a.1 - b.1).collect()
 }
 
 fn search(predictor: &dyn Predictor, encoding: &Encoding, dataset: &Dataset, search: &Search) -> Synthesised {
@@ -231,13 +232,4 @@ fn each_place_gets_the_nearest_that_is_free() {
         assert_close(distance, far, 1e-6);
     }
     assert_eq!(nearest_each(places.view(), others.slice_axis(ndarray::Axis(0), (1..3).into())).len(), 2);
-}
-
-#[test]
-fn the_two_likeliest_classes_come_in_order_and_of_equal_ones_the_first() {
-    let two = |probs: Array1<f32>| two_likeliest(probs.view()).map(|(class, _)| class);
-    assert_eq!(two(array![0.2, 0.5, 0.3]), [1, 2]);
-    assert_eq!(two(array![0.3, 0.4, 0.3]), [1, 0]);
-    assert_eq!(two(array![0.4, 0.2, 0.4]), [0, 2]);
-    assert_eq!(two_likeliest(array![1.0].view()), [(0, 1.0), (0, 0.0)]);
 }

@@ -5,7 +5,7 @@
 //! and what a `kill -9` can leave behind is a last line without its end, of an answer that nobody saw.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,8 @@ const MOST_ANSWERS: usize = 4096;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 impl State {
-    /// What the file says, if it is there; else `stream`, of which no item has been seen. `fresh` begins anew in any case.
+    /// What the file says, if it is there; else `stream`, of which no item has been seen. `fresh` begins anew in any case, and yet overwrites nothing but
+    /// what a stream has written.
     pub(super) fn open(path: &Path, begun: Begun, stream: Stream, fresh: bool) -> Result<State> {
         let broken = |source| Error::io(path, source);
         let beginning = Snapshot { begun, stream, unreadable: 0, last: None };
@@ -68,15 +69,28 @@ impl State {
         if let Some(file) = &there {
             lock(file, path)?;
         }
-        let Some(mut file) = there.filter(|_| !fresh) else {
-            let file = write_anew(path, &beginning)?;
-            return Ok(State { path: path.to_owned(), file, at: beginning, answers: 0, written: Instant::now() });
+        let Some(mut file) = there else {
+            return State::begin(path, beginning);
         };
+        if fresh {
+            let mut first = Vec::new();
+            BufReader::new(&file).read_until(b'\n', &mut first).map_err(broken)?;
+            if !first.is_empty() && serde_json::from_slice::<Snapshot>(&first).is_err() {
+                let hint = "name another file with --state, or remove this one yourself";
+                return Err(Error::data(path, "was not written by a stream, and would be lost", hint));
+            }
+            return State::begin(path, beginning);
+        }
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(broken)?;
         let (at, answers, whole) = replayed(path, &text, &beginning.begun)?;
         file.set_len(whole as u64).map_err(broken)?;
         Ok(State { path: path.to_owned(), file, at, answers, written: Instant::now() })
+    }
+
+    fn begin(path: &Path, at: Snapshot) -> Result<State> {
+        let file = write_anew(path, &at)?;
+        Ok(State { path: path.to_owned(), file, at, answers: 0, written: Instant::now() })
     }
 
     /// Where it is kept.
@@ -292,6 +306,21 @@ mod tests {
                 assert_eq!(asked(&mut state, done as u64..300), whole[done..], "{cut}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_stream_has_not_written_is_not_overwritten() {
+        let folder = Folder::new("foreign");
+        let path = folder.0.join("s.jsonl");
+        for foreign in [&b"size,barks\n1,yes\n"[..], b"SQLite format 3\0\xff\xfe", b"{\"begun\":1}\n"] {
+            fs::write(&path, foreign).expect("a disk");
+            let error = folder.open(true).err().expect("it is no state");
+            assert!(error.to_string().contains("was not written by a stream"), "{error}");
+            assert_eq!(fs::read(&path).expect("the file"), foreign);
+        }
+        fs::write(&path, b"").expect("a disk");
+        assert_eq!(folder.open(true).expect("nothing is lost").lines(), 0);
+        assert_eq!(folder.open(true).expect("its own").lines(), 0);
     }
 
     #[test]
