@@ -57,14 +57,14 @@ impl Need {
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Need::Draws => {
-                ("several draws", "use --draws 20 with a model that has dropout, or several runs as a committee")
+                ("several draws", "use a model that was trained with dropout, such as --set supervised.dropout=0.3, or several models: --committee")
             }
             Need::Density => ("log p(x)", "use a model that has a density, such as m2, gc_vae or jem"),
             Need::Codes => ("codes, the last hidden layer of the model", "use a model that has one; `supervised` does"),
             Need::Places => ("codes or inputs of the candidates", "use a model that has codes, or hand in the inputs"),
             Need::Sampler => ("a sampler S(z) that was trained with the model", "use `vaal` or `aral` as the model"),
             Need::SamplerByClass => {
-                ("a sampler S(z) for every class", "use `aral` with class-conditional codes as the model")
+                ("a sampler S(z) for every class", "use `aral` as the model, trained with --set aral.sampler_sees_class=true")
             }
         }
     }

@@ -280,8 +280,9 @@ fn interface(shown: &str, classes: &[String]) -> String {
     };
     let escaped =
         |class: &String| class.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
-    let choices: String = classes.iter().map(|class| format!("<Choice value=\"{}\"/>", escaped(class))).collect();
-    format!("<View>{item}<Choices name=\"label\" toName=\"item\">{choices}</Choices></View>")
+    let choices: Vec<String> =
+        classes.iter().map(|class| format!("<Choice value=\"{}\"/>", escaped(class))).collect();
+    format!("<View>{item}<Choices name=\"label\" toName=\"item\">{}</Choices></View>", choices.concat())
 }
 
 /// Tasks as `halfmoon import` takes them back with their annotations.

@@ -22,8 +22,8 @@
 //!
 //! Rows with the lowest S(μ(u, ŷ)) are asked about first (rule `aral`).
 //!
-//! What is published of it: the parts, what is shared between them and that S asks for the lowest (authors' slides); (b), (c), (d) and all weights but w_pair (authors' program). Derived
-//! here: 𝓙_trd of labelled rows and with a reconstruction that has a gradient, (e) from the BiGAN (Donahue et al. 2017), and that S and 𝓙_adv see every row with ŷ: the program
+//! What is published of it: the parts, what is shared between them and that S asks for the lowest (authors' slides); (b), (c), (d) and w_gan (authors' program). Derived
+//! here: w_trd, w_adv and w_pair (the settings say from what); 𝓙_trd of labelled rows and with a reconstruction that has a gradient, (e) from the BiGAN (Donahue et al. 2017), and that S and 𝓙_adv see every row with ŷ: the program
 //! gives labelled rows their label and unlabelled ones raw logits, so that S can read from the label's form which ones are labelled. The program also scores shuffled
 //! items and asks for the highest S. No published figure is made anew here.
 //!
@@ -93,7 +93,7 @@ pub struct AralConfig {
     pub sampler_sees_class: bool,
     /// w_gan, as in the program.
     pub gan: f64,
-    /// w_trd, by the row. The program has 0.001 on a sum over a step of 100 rows.
+    /// w_trd, by the row. The program has 0.001 on a sum of the KL over a step of 100 rows; its reconstruction has no gradient.
     pub trd: f64,
     /// β.
     pub beta: f64,

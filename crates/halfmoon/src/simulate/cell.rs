@@ -245,7 +245,7 @@ impl Cell<'_> {
         let mut members = Vec::new();
         for member in 0..simulation.committee {
             let file = |round: usize| self.file(&format!("{role}{member}.{round}.safetensors"));
-            let before = if simulation.warm && round > 0 { Some(self.before(&file(round - 1))?) } else { None };
+            let before = if simulation.warm && round > 0 { Some(model_before(&file(round - 1))?) } else { None };
             let seed = seed_of(seed, round, member);
             let task = Task { dataset: items, encoding: &ground.encoding, seed, device };
             let ended = (entry.fit)(settings, &task, before.map(Checkpoint::as_a_start), &mut Stop(stop))
@@ -268,15 +268,6 @@ impl Cell<'_> {
             return Ok(Some(Box::new(Ensemble::new(members)?)));
         }
         Ok(members.pop())
-    }
-
-    /// The model of the round before.
-    fn before(&self, file: &Path) -> Result<Checkpoint> {
-        if !file.is_file() {
-            let hint = "play it anew in another folder: with --warm a round cannot be played again by itself";
-            return Err(Error::data(file, "is gone, and the next round's training goes on from it", hint));
-        }
-        Checkpoint::read(file)
     }
 
     fn with_place(&self, error: Error) -> Error {
@@ -363,6 +354,15 @@ impl Cell<'_> {
         journal.add_round(&Round { round: number, model, rule: rule.to_owned(), size, seed, at, about: Map::new() })?;
         Ok(())
     }
+}
+
+/// The model of the round before.
+fn model_before(file: &Path) -> Result<Checkpoint> {
+    if !file.is_file() {
+        let hint = "play it anew in another folder: with --warm a round cannot be played again by itself";
+        return Err(Error::data(file, "is gone, and the next round's training goes on from it", hint));
+    }
+    Checkpoint::read(file)
 }
 
 /// The models of a round.

@@ -88,7 +88,9 @@ fn curves(points: &[Point], name: &str) -> Curves {
     for point in points.iter().filter(|point| point.contender == name) {
         curves.entry(point.seed).or_default().push(curve::Point { labels: point.labels, value: point.accuracy });
     }
-    curves.values_mut().for_each(|curve| curve.sort_by_key(|point| point.labels));
+    for curve in curves.values_mut() {
+        curve.sort_by_key(|point| point.labels);
+    }
     curves
 }
 
