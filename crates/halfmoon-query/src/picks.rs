@@ -24,7 +24,9 @@ pub struct Picks<'a> {
 impl<'a> Picks<'a> {
     /// For so many of these candidates. `apart` as in [`crate::Ask::apart`].
     pub(crate) fn new(pool: &Pool<'a>, budget: usize, apart: f64) -> Picks<'a> {
-        let places = pool.places().filter(|_| apart > 0.0).map(|(places, _)| (places, Near::of(places, apart)));
+        // Codes of a classifier bring items of a class together: there every easy item would be a near copy.
+        let places = pool.inputs.or_else(|| pool.places().map(|(codes, _)| codes)).filter(|_| apart > 0.0);
+        let places = places.map(|places| (places, Near::of(places, apart)));
         Picks {
             budget: budget.min(pool.len()),
             chosen: vec![],

@@ -15,7 +15,7 @@ pub struct Pool<'a> {
     pub keys: &'a [u64],
     /// Equal for candidates whose inputs are, whatever they are known by: `[n]`, see [`keys_of_rows`]. Of copies one is chosen.
     pub copies: Option<&'a [u64]>,
-    /// Encoded inputs: `[n, d]`. They say where a candidate is if the model has no codes.
+    /// Encoded inputs: `[n, d]`. They say which candidates are near copies, and where a candidate is if the model has no codes.
     pub inputs: Option<ArrayView2<'a, f32>>,
     /// The items that have a label, by the same model.
     pub labelled: Option<Labelled<'a>>,
@@ -56,16 +56,18 @@ impl Need {
     /// What is missing, and what to do about it.
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Need::Draws => {
-                ("several draws", "use a model that was trained with dropout, such as --set supervised.dropout=0.3, or several models: --committee")
-            }
+            Need::Draws => (
+                "several draws",
+                "use a model that was trained with dropout, such as --set supervised.dropout=0.3, or several models: --committee",
+            ),
             Need::Density => ("log p(x)", "use a model that has a density, such as m2, gc_vae or jem"),
             Need::Codes => ("codes, the last hidden layer of the model", "use a model that has one; `supervised` does"),
             Need::Places => ("codes or inputs of the candidates", "use a model that has codes, or hand in the inputs"),
             Need::Sampler => ("a sampler S(z) that was trained with the model", "use `vaal` or `aral` as the model"),
-            Need::SamplerByClass => {
-                ("a sampler S(z) for every class", "use `aral` as the model, trained with --set aral.sampler_sees_class=true")
-            }
+            Need::SamplerByClass => (
+                "a sampler S(z) for every class",
+                "use `aral` as the model, trained with --set aral.sampler_sees_class=true",
+            ),
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Said {
     pub labelled_probs: Option<Array2<f32>>,
     /// See [`Pool::copies`].
     pub copies: Vec<u64>,
-    /// The rows, where it is needed where they are and the model has no codes.
+    /// The rows, where near copies are to be told, or where it is needed where rows are and the model has no codes.
     pub inputs: Option<Array2<f32>>,
 }
 
@@ -48,8 +48,8 @@ impl Said {
 pub struct Questions<'a> {
     /// What somebody cannot do without, such as [`Rule::needs`].
     pub needs: &'a [Need],
-    /// Whether it is to be known where rows are, whatever the rule needs: to keep near copies apart.
-    pub places: bool,
+    /// Whether near copies are to be told, whatever the rule needs: then the rows are kept.
+    pub near: bool,
     /// Where draws are needed and the model's answers do not hold several already, as a committee's do: so many of the network itself
     /// ([`Predictor::networks`]), from a model that has any.
     pub draws: usize,
@@ -60,12 +60,12 @@ pub struct Questions<'a> {
 impl Questions<'_> {
     /// What a query by this rule has to know.
     pub fn of(rule: &Rule, ask: &Ask, draws: usize) -> Questions<'static> {
-        Questions { needs: rule.needs, places: ask.apart > 0.0, draws, seed: ask.seed }
+        Questions { needs: rule.needs, near: ask.apart > 0.0, draws, seed: ask.seed }
     }
 
-    /// Whether rows are kept where the model has no codes of them.
+    /// Whether rows may be kept.
     pub fn keeps_inputs(&self) -> bool {
-        self.places || self.needs.contains(&Need::Places)
+        self.near || self.needs.contains(&Need::Places)
     }
 
     /// Asks a model about encoded rows `[n, d]`. What is needed and the model does not have is missing: [`Rule::query`] says so.
@@ -83,7 +83,7 @@ impl Questions<'_> {
         }
         let wants_sampler = needs(Need::Sampler) || needs(Need::SamplerByClass);
         let labelled_probs = if wants_sampler { predictor.labelled_probs(inputs) } else { None };
-        let keeps_inputs = self.keeps_inputs() && scores.codes.is_none();
+        let keeps_inputs = self.near || (needs(Need::Places) && scores.codes.is_none());
         let copies = keys_of_rows(inputs);
         Said { scores, labelled_probs, copies, inputs: keeps_inputs.then(|| inputs.to_owned()) }
     }
@@ -146,8 +146,7 @@ mod tests {
         for name in ["random", "margin", "bald", "novelty", "vaal", "k_center"] {
             let said = questions(name, 0.1).ask(&Told::default(), rows.view());
             assert_eq!((said.copies[0] == said.copies[2], said.copies[0] == said.copies[1]), (true, false), "{name}");
-            let pool = said.pool(&[1, 2, 3], None, &[]);
-            assert_eq!(pool.places().map(|(places, _)| places), Some(rows.view()), "{name}");
+            assert_eq!(said.inputs.as_ref(), Some(&rows), "{name}");
             let said = questions(name, 0.0).ask(&Told::default(), rows.view());
             assert_eq!(said.inputs, None, "{name}");
         }

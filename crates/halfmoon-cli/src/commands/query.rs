@@ -280,8 +280,7 @@ fn interface(shown: &str, classes: &[String]) -> String {
     };
     let escaped =
         |class: &String| class.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
-    let choices: Vec<String> =
-        classes.iter().map(|class| format!("<Choice value=\"{}\"/>", escaped(class))).collect();
+    let choices: Vec<String> = classes.iter().map(|class| format!("<Choice value=\"{}\"/>", escaped(class))).collect();
     format!("<View>{item}<Choices name=\"label\" toName=\"item\">{}</Choices></View>", choices.concat())
 }
 

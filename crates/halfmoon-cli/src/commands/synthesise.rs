@@ -286,7 +286,7 @@ fn nearest(
 ) -> Result<(), Failure> {
     let asked = &maker.asked;
     let labelled = query::labelled(&args.run, asked);
-    let questions = Questions { needs: &[Need::Places], places: false, draws: 0, seed: 0 };
+    let questions = Questions { needs: &[Need::Places], near: false, draws: 0, seed: 0 };
     let source = query::Source::at(pool)?;
     let candidates = Candidates::read(&source, &args.reading, asked, &*asked.predictor, &questions, labelled.as_ref())?;
     candidates.tell();

@@ -139,8 +139,7 @@ fn a_point_that_is_lost_is_played_again_and_others_are_left_out() {
     let command = format!("{SMALL} --rules margin --out s");
     let whole = place.run(&command).exits(0).out.clone();
     let text = place.read("s/points.csv");
-    let without: String =
-        text.split_inclusive('\n').filter(|line| !line.starts_with("1,margin,8,")).collect();
+    let without: String = text.split_inclusive('\n').filter(|line| !line.starts_with("1,margin,8,")).collect();
     assert_eq!(without.lines().count() + 1, text.lines().count());
     let before = points(&place, "s");
     place.write("s/points.csv", without);

@@ -167,7 +167,7 @@ pub(super) fn of(
 ) -> Figures {
     let dataset = data.read();
     let sample = sample(shared, data, &dataset);
-    let questions = Questions { needs: &[Need::Density, Need::Codes], places: false, draws: 0, seed: 0 };
+    let questions = Questions { needs: &[Need::Density, Need::Codes], near: false, draws: 0, seed: 0 };
     let source = (&*dataset, &data.encoding);
     let said = scoring::ask(predictor, &questions, source, &sample);
     let inputs = data.encoding.encode(&dataset.inputs, &sample);

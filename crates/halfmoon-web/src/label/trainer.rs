@@ -268,7 +268,7 @@ impl Room {
         found.sort_unstable();
         let rows: Vec<usize> = found.iter().map(|(row, _)| *row).collect();
         let truths: Vec<Class> = found.iter().map(|(_, class)| *class).collect();
-        let questions = Questions { needs: &[], places: false, draws: 0, seed: 0 };
+        let questions = Questions { needs: &[], near: false, draws: 0, seed: 0 };
         let dataset = data.read();
         let said = scoring::ask(predictor, &questions, (&dataset, &data.encoding), &rows);
         let least = truths.iter().map(|class| class.index() + 1).max().unwrap_or(0);

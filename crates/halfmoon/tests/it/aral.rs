@@ -54,7 +54,7 @@ fn shifted(seed: u64) -> (Dataset, Vec<bool>) {
 fn asked(name: &str, predictor: &dyn Predictor, encoding: &Encoding, dataset: &Dataset, budget: usize) -> Vec<usize> {
     let open: Vec<usize> = (0..dataset.len()).filter(|&row| dataset.labels[row].is_none()).collect();
     let rule = rule(name).unwrap();
-    let said = Questions { needs: rule.needs, places: false, draws: 20, seed: 1 }
+    let said = Questions { needs: rule.needs, near: false, draws: 20, seed: 1 }
         .ask(predictor, encoding.encode(&dataset.inputs, &open).view());
     let keys = keys_of_ids(&dataset.ids.select(&open));
     let pool = Pool {
