@@ -41,12 +41,13 @@ pub(crate) fn run(args: &Init) -> Result<(), Failure> {
     let splits: Vec<String> = splits.map(|split| format!("{} {}", split.name(), grouped(of_split(*split)))).collect();
     writeln!(
         out,
-        "{}: {} items ({}), {} classes, {} labels that came with the data",
+        "{}: {} ({}), {} {}, {} that came with the data",
         args.out.display(),
-        grouped(scan.items.len()),
+        super::counted(scan.items.len(), "item"),
         splits.join(", "),
         grouped(scan.classes.len()),
-        grouped(scan.labels.len())
+        if scan.classes.len() == 1 { "class" } else { "classes" },
+        super::counted(scan.labels.len(), "label")
     )?;
     writeln!(out, "\nsee it with: halfmoon status {}", args.out.display())?;
     Ok(())
