@@ -320,7 +320,9 @@ mod tests {
 
     /// `rows` more items with a label by one annotator alone.
     fn and_alone(mut rows: Vec<Vec<Option<u16>>>, more: usize) -> Vec<Vec<Option<u16>>> {
-        rows.iter_mut().for_each(|row| row.push(None));
+        for row in &mut rows {
+            row.push(None);
+        }
         let annotators = rows[0].len();
         rows.extend((0..more).map(|item| {
             let mut row = vec![None; annotators];

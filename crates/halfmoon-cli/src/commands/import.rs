@@ -28,8 +28,8 @@ pub(crate) fn run(args: &Import) -> Result<(), Failure> {
         for note in &imported.notes {
             eprintln!("note: {note}");
         }
-        tell(&imported.conflicts, "records are contradicted by later ones of the same file, which count");
-        tell(&imported.problems, "records are left out");
+        tell(&imported.conflicts, "contradicted by a later record of the same file, which counts");
+        tell(&imported.problems, "left out");
         if imported.older > 0 {
             eprintln!(
                 "note: {} older than what the same annotator says of the item: kept, and the later word stands",
@@ -87,13 +87,13 @@ fn counts(imported: &Imported) -> String {
     format!("{tasks}{}{colon}{}{fields}{classes}", counted(imported.records, "record"), parts.join(", "))
 }
 
-/// How many there are and the first ones, to standard error.
+/// What they are, how many and the first ones, to standard error.
 pub(super) fn tell(problems: &[Problem], what: &str) {
     const MOST: usize = 20;
     if problems.is_empty() {
         return;
     }
-    eprintln!("note: {} {what}:", grouped(problems.len()));
+    eprintln!("note: {what}: {}", grouped(problems.len()));
     for Problem { place, reason } in problems.iter().take(MOST) {
         eprintln!("  {place}: {reason}");
     }

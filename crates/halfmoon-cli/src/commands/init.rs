@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Init) -> Result<(), Failure> {
     for note in &scan.notes {
         eprintln!("note: {note}");
     }
-    super::import::tell(&scan.problems, "files or rows could not be read and are no items");
+    super::import::tell(&scan.problems, "files or rows that could not be read and are no items");
 
     // Under another name until all is there: what is cut short leaves no half of a project.
     let aside = super::partial(&args.out);

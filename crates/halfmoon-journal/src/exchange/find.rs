@@ -11,6 +11,7 @@
 //!
 //! What is an id or a path as it stands is meant before all else. Of several ends the longest counts.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
@@ -143,7 +144,7 @@ fn plain(name: &str) -> String {
         (None, Some((_, address))) => address.split(['?', '#']).next().unwrap_or_default(),
         (None, None) => name,
     };
-    let path = percent_decode_str(path).decode_utf8().map_or_else(|_| path.to_owned(), |path| path.into_owned());
+    let path = percent_decode_str(path).decode_utf8().map_or_else(|_| path.to_owned(), Cow::into_owned);
     let path = if path.contains('/') { path } else { path.replace('\\', "/") };
     let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
     parts.join("/")

@@ -134,9 +134,9 @@ fn is_a_reader() {
         Err(error) => format!("{error}"),
         Ok(mut journal) => {
             let labels = standing(&journal).len();
-            let _now = journal.snapshot().unwrap();
+            let now = journal.snapshot().unwrap();
             journal.check().unwrap();
-            drop(_now);
+            drop(now);
             let refused = journal.append(&label("bo", 1, 1, 0)).expect_err("it may only be read");
             format!("{labels} labels; {refused}")
         }
