@@ -37,6 +37,7 @@ use std::path::{Path, PathBuf};
 use halfmoon::config::{merge, set};
 use halfmoon_journal::{Journal, Project};
 use halfmoon_pool::Error;
+use halfmoon_pool::labels::grouped;
 use halfmoon_pool::read::Options;
 use toml::{Table, Value};
 
@@ -98,7 +99,7 @@ fn overlay(data: Option<&Path>, settings: &Settings) -> Result<Table, Error> {
     put(&mut run, "device", settings.device.clone());
     typed.insert("run".into(), run.into());
     let mut section = match data.filter(|data| Journal::is_at(data)) {
-        Some(project) => kept_reading(&Journal::open(project)?.project()?)?,
+        Some(project) => kept_reading(&Journal::open_to_read(project)?.project()?)?,
         None => Table::new(),
     };
     merge(&mut section, reading(&settings.reading)?);
@@ -182,6 +183,11 @@ fn options(run: &halfmoon::run::Asked, typed: &Reading) -> Result<Options, Error
     // The format of the training data says nothing of the new data's, nor are their labels the new data's.
     let (format, labels_from) = (typed.format.clone(), typed.labels_from.clone());
     Ok(Options { format, labels_from, schema: Some(run.data.schema.clone()), ..config.options() })
+}
+
+/// `1 item`, `2 items`.
+fn counted(n: usize, one: &str) -> String {
+    format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// `answers.csv.4711.partial` for `answers.csv`: what is not whole yet has another name.

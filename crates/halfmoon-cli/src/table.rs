@@ -42,9 +42,16 @@ impl fmt::Display for Table {
     }
 }
 
-/// A class name may hold a line break, a table's cell may not.
+/// Characters that are shown of a cell.
+const WIDEST: usize = 120;
+
+/// A class name may hold a line break or a whole text, a table's cell may not.
 fn shown(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { '␤' } else { c }).collect()
+    let mut shown: String = cell.chars().take(WIDEST).map(|c| if c.is_control() { '␤' } else { c }).collect();
+    if cell.chars().nth(WIDEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// `0.9210 [0.9012, 0.9371]`, or `–` where it is undefined.

@@ -8,6 +8,10 @@
 //!
 //! Expectation: T(i, k) ∝ p(k) Π_a π(a, k, l(a, i)) (2.5). Maximisation: p and π are the shares that T makes likely (2.3,
 //! 2.4). The first T are the shares of voices.
+//!
+//! An item with one label says nothing of who gave it: the first sum is over items with two labels or more, as T of the
+//! others would follow from p alone, and p of the classes that happened to be labelled twice. Their T stay the share of the
+//! one voice: nobody contradicts it.
 
 use halfmoon_pool::Class;
 
@@ -41,8 +45,11 @@ const RIGHT: f64 = 0.8;
 pub struct Skills {
     /// p(k).
     pub priors: Vec<f64>,
-    /// π(a, k, l), as `[annotator][class of the item][class that was said]`, in the order of [`Labels::annotators`].
+    /// π(a, k, l), as `[annotator][class of the item][class that was said]`, in the order of [`Labels::annotators`]: of who
+    /// shares no item with others, what [`Config::prior`] thinks.
     pub skill: Vec<Vec<Vec<f64>>>,
+    /// Whether an annotator shares an item with others.
+    pub is_compared: Vec<bool>,
     /// Items that somebody labelled.
     pub items: Vec<ItemId>,
     /// T(i, k), in the order of `items`.
@@ -52,9 +59,11 @@ pub struct Skills {
 }
 
 impl Skills {
-    /// Probability that the annotator is right about an item of which nothing is known.
-    pub fn accuracy(&self, annotator: usize) -> f64 {
-        self.priors.iter().enumerate().map(|(k, p)| p * self.skill[annotator][k][k]).sum()
+    /// Probability that the annotator is right about an item of which nothing is known. `None` for who shares no item with
+    /// others.
+    pub fn accuracy(&self, annotator: usize) -> Option<f64> {
+        let right = || self.priors.iter().enumerate().map(|(k, p)| p * self.skill[annotator][k][k]).sum();
+        self.is_compared[annotator].then(right)
     }
 
     /// The likeliest class of each item, and its probability as the weight; `None` where two are equally likely.
@@ -73,21 +82,27 @@ impl Skills {
     }
 }
 
-/// Finds skills from what stands, in a project with so many classes. `None` without any label.
+/// Finds skills from what stands, in a project with so many classes. `None` where no item has labels by several annotators.
 pub fn dawid_skene(labels: &Labels, classes: usize, config: &Config) -> Option<Skills> {
     let given: Vec<Given> = labels.by_item().filter_map(Given::of).collect();
-    if given.is_empty() || classes == 0 {
+    let compared = given.iter().filter(|given| given.by_several()).count();
+    if compared == 0 || classes == 0 {
         return None;
     }
     let (items, annotators) = (given.iter().map(|given| given.item).collect(), labels.annotators.len());
+    let mut is_compared = vec![false; annotators];
+    for (annotator, _) in given.iter().filter(|given| given.by_several()).flat_map(|given| &given.labels) {
+        is_compared[*annotator] = true;
+    }
     let probs = given.iter().map(|given| given.shares(classes)).collect();
-    let mut skills = Skills { priors: Vec::new(), skill: Vec::new(), items, probs, objective: Vec::new() };
+    let (priors, skill, objective) = (Vec::new(), Vec::new(), Vec::new());
+    let mut skills = Skills { priors, skill, is_compared, items, probs, objective };
     for _ in 0..config.steps.max(1) {
         maximise(&mut skills, &given, classes, annotators, config.prior);
         let now = expect(&mut skills, &given) + log_prior(&skills, config.prior);
         let before = skills.objective.last().copied();
         skills.objective.push(now);
-        if before.is_some_and(|before| now - before < config.tolerance * given.len() as f64) {
+        if before.is_some_and(|before| now - before < config.tolerance * compared as f64) {
             break;
         }
     }
@@ -107,6 +122,10 @@ impl Given {
         (!labels.is_empty()).then(|| Given { item: votes[0].item, labels })
     }
 
+    fn by_several(&self) -> bool {
+        self.labels.len() > 1
+    }
+
     fn shares(&self, classes: usize) -> Vec<f64> {
         let mut shares = vec![0.0; classes];
         for (_, class) in &self.labels {
@@ -120,7 +139,7 @@ impl Given {
 fn maximise(skills: &mut Skills, given: &[Given], classes: usize, annotators: usize, prior: f64) {
     let mut priors = vec![prior / classes as f64; classes];
     let mut skill = vec![thought(classes, prior); annotators];
-    for (given, probs) in given.iter().zip(&skills.probs) {
+    for (given, probs) in given.iter().zip(&skills.probs).filter(|(given, _)| given.by_several()) {
         for (k, t) in probs.iter().enumerate() {
             priors[k] += t;
             for (annotator, l) in &given.labels {
@@ -139,7 +158,7 @@ fn expect(skills: &mut Skills, given: &[Given]) -> f64 {
     let log_priors = logs(&skills.priors);
     let log_skill: Vec<Vec<Vec<f64>>> = skills.skill.iter().map(|rows| rows.iter().map(logs).collect()).collect();
     let mut log_likelihood = 0.0;
-    for (given, probs) in given.iter().zip(&mut skills.probs) {
+    for (given, probs) in given.iter().zip(&mut skills.probs).filter(|(given, _)| given.by_several()) {
         for (k, t) in probs.iter_mut().enumerate() {
             *t = log_priors[k] + given.labels.iter().map(|(annotator, l)| log_skill[*annotator][k][*l]).sum::<f64>();
         }
@@ -246,7 +265,7 @@ mod tests {
         near(skills.probs[0][0], 8.0 / 9.0);
         near(skills.probs[1][1], 1.0);
         near(skills.objective[0], 2.0 * (3.0f64 / 8.0).ln());
-        near(skills.accuracy(0), 1.0 / 3.0 + 2.0 / 3.0 * 0.75);
+        near(skills.accuracy(0).unwrap(), 1.0 / 3.0 + 2.0 / 3.0 * 0.75);
     }
 
     #[test]
@@ -281,7 +300,7 @@ mod tests {
         let skills = dawid_skene(&labels, 3, &Config::default()).unwrap();
         for (annotator, accuracy) in accuracies.iter().enumerate() {
             // three standard errors of 1,000 items, and a little for not knowing the truth
-            let found = skills.accuracy(annotator);
+            let found = skills.accuracy(annotator).unwrap();
             assert!((found - accuracy).abs() < 0.06, "{annotator}: {found} for {accuracy}");
         }
         let wrong = |verdicts: &[Verdict]| {
@@ -295,8 +314,57 @@ mod tests {
     fn who_gave_one_label_is_not_thought_perfect() {
         let labels = labels(&[vec![Some(0), Some(0)], vec![Some(1), None], vec![Some(1), None]]);
         let skills = dawid_skene(&labels, 2, &Config::default()).unwrap();
-        assert!(skills.accuracy(1) < 0.95, "{}", skills.accuracy(1));
+        assert!(skills.accuracy(1).unwrap() < 0.95, "{:?}", skills.accuracy(1));
         assert_eq!(skills.verdicts(&labels).iter().map(|v| v.class.unwrap().0).collect::<Vec<_>>(), [0, 1, 1]);
+    }
+
+    /// `rows` more items with a label by one annotator alone.
+    fn and_alone(mut rows: Vec<Vec<Option<u16>>>, more: usize) -> Vec<Vec<Option<u16>>> {
+        for row in &mut rows {
+            row.push(None);
+        }
+        let annotators = rows[0].len();
+        rows.extend((0..more).map(|item| {
+            let mut row = vec![None; annotators];
+            row[annotators - 1] = Some(u16::try_from(item % 10).unwrap());
+            row
+        }));
+        rows
+    }
+
+    #[test]
+    fn who_shares_no_item_has_no_skill_and_moves_nobodys() {
+        // two annotators on 7 items, who disagree on 2 of them; a third one labels 60 others
+        let rows: Vec<_> = (0..7).map(|item| vec![Some(item), Some(if item < 2 { item + 1 } else { item })]).collect();
+        let of_two = dawid_skene(&labels(&rows), 10, &Config::default()).unwrap();
+        let with_third = labels(&and_alone(rows, 60));
+        let skills = dawid_skene(&with_third, 10, &Config::default()).unwrap();
+        assert_eq!(skills.accuracy(2), None);
+        assert_eq!((skills.accuracy(0), skills.accuracy(1)), (of_two.accuracy(0), of_two.accuracy(1)));
+        assert!(skills.accuracy(0).unwrap() > 0.7 && skills.accuracy(1).unwrap() > 0.7, "{:?}", skills.accuracy(0));
+        let alone = &skills.verdicts(&with_third)[7..];
+        assert_eq!(alone, &with_third.majority()[7..], "a single label stands");
+        // nor is anybody compared where all items are labelled once
+        assert_eq!(dawid_skene(&labels(&and_alone(vec![vec![Some(0)]], 9)), 10, &Config::default()), None);
+    }
+
+    #[test]
+    fn three_labels_of_a_stranger_do_not_overturn_a_skill() {
+        let (_, two) = simulated(&[0.9, 0.85], 100, 4, 11);
+        let before = dawid_skene(&two, 4, &Config::default()).unwrap();
+        let mut three = two.clone();
+        three.annotators.push("stranger".into());
+        for item in 1..=3 {
+            let place = three.votes.iter().rposition(|vote| vote.item == ItemId(item)).unwrap();
+            let wrong = Class((three.votes[place].class.unwrap().0 + 1) % 4);
+            let vote = Vote { item: ItemId(item), annotator: 2, class: Some(wrong), event: EventId(1) };
+            three.votes.insert(place + 1, vote);
+        }
+        let after = dawid_skene(&three, 4, &Config::default()).unwrap();
+        for annotator in 0..2 {
+            let (before, after) = (before.accuracy(annotator).unwrap(), after.accuracy(annotator).unwrap());
+            assert!((before - after).abs() < 0.05, "{annotator}: {before} to {after}");
+        }
     }
 
     #[test]

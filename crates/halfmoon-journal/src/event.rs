@@ -71,6 +71,14 @@ impl Action {
             Action::Undo(_) | Action::NewClass(_) => None,
         }
     }
+
+    /// The class that it gives an item.
+    pub fn class(&self) -> Option<Class> {
+        match self {
+            Action::Label(_, class) => Some(*class),
+            _ => None,
+        }
+    }
 }
 
 /// What a model said of an item.

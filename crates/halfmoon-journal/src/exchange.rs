@@ -7,17 +7,19 @@
 //! | fields of other programs | | yes | yes |
 //! | labels and skips that were replaced or undone, classes without a label, models, rounds | | yes | |
 //!
-//! A record is an event by ids and names: see `exchange/record.rs`. Its key comes along, so what is exported and imported again, or
-//! imported twice, is there once.
+//! A record is an event by ids and names: see `exchange/record.rs`. Its key comes along, so what is exported and imported again
+//! is there once. What is new of a file of another program, and what of it stands: see `exchange/receive.rs`; which items its
+//! names mean: `exchange/find.rs`.
 
 mod csv;
+mod find;
 mod jsonl;
 mod label_studio;
 mod names;
 mod receive;
 mod record;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use halfmoon_pool::error::did_you_mean;
@@ -39,10 +41,10 @@ pub struct Format {
     pub about: &'static str,
     /// Endings of its files.
     pub endings: &'static [&'static str],
-    /// Writes what the format can hold of the journal, and returns how many records that were.
-    write: fn(&Journal, &mut dyn Write) -> Result<usize>,
-    /// Passes each record of the file to the receiver.
-    read: fn(&Path, &Options, &mut Receiver) -> Result<()>,
+    /// Writes what the format can hold of the journal.
+    write: fn(&Journal, &mut dyn Write) -> Result<Exported>,
+    /// Passes each record of the file, which is called so and holds this, to the receiver.
+    read: fn(&Path, &[u8], &Options, &mut Receiver) -> Result<()>,
 }
 
 /// What the user said about a file to be imported.
@@ -61,14 +63,35 @@ pub struct Options {
     pub now: Moment,
 }
 
-/// What became of the records of a file. Every one is counted once: as new, there before, repeated, without a label or left
-/// out.
+/// How much was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// Labels, skips and whatever else the format has of the journal.
+    pub records: usize,
+    /// Of Label Studio's tasks, how many there are: one for each item, labelled or not.
+    pub tasks: Option<usize>,
+}
+
+/// What became of the records of a file. Every one is counted once: as new, there before, repeated, older, without a label,
+/// left out or in conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Imported {
     /// Records in the file.
     pub records: usize,
+    /// Of Label Studio's tasks, how many there are; their annotations are the records.
+    pub tasks: usize,
     /// Those that the journal did not have.
     pub new: usize,
+    /// New labels.
+    pub labels: usize,
+    /// New skips.
+    pub skips: usize,
+    /// What is taken back anew.
+    pub undos: usize,
+    /// Tasks with new fields of their own, which are kept with their items and are no records.
+    pub fields: usize,
+    /// New to the journal, too, but their annotator said something later of the item, which stands.
+    pub older: usize,
     /// Those that it has already, so that nothing was written.
     pub already: usize,
     /// Those that an earlier record of the file says as well.
@@ -77,8 +100,8 @@ pub struct Imported {
     pub unlabelled: usize,
     /// Those that were left out, each with its place and the reason.
     pub problems: Vec<Problem>,
-    /// Labels that contradict an earlier record of the same annotator in the same file, without a time to tell which came
-    /// first. They are counted above: the later one stands.
+    /// Those that a later record of the same annotator in the same file contradicts, without another time to tell which was
+    /// first: the later one counts.
     pub conflicts: Vec<Problem>,
     /// Classes that were added.
     pub new_classes: Vec<String>,
@@ -104,24 +127,32 @@ pub fn format(name: Option<&str>, path: &Path) -> Result<&'static Format> {
     })
 }
 
-/// Writes what the format can hold of the journal as it is at one moment, and returns how many records that were.
-pub fn export(journal: &Journal, format: &Format, out: &mut dyn Write) -> Result<usize> {
+/// Writes what the format can hold of the journal as it is at one moment.
+pub fn export(journal: &Journal, format: &Format, out: &mut dyn Write) -> Result<Exported> {
     let _now = journal.snapshot()?;
     (format.write)(journal, out)
 }
 
-/// Appends what a file says to the journal. An error leaves the journal as it was.
+/// Appends what a file says to the journal; the path `-` is standard input. An error leaves the journal as it was.
 ///
-/// A record without a key has one made of what it says, so a file that is imported twice adds nothing the second time: also
-/// where a label that it holds was changed in the journal meanwhile.
+/// A file that is imported twice adds nothing the second time. What a file says last of an item, in the name of an annotator,
+/// stands afterwards, unless the same annotator said something later: see the table in `exchange/receive.rs`.
 pub fn import(journal: &mut Journal, path: &Path, options: &Options) -> Result<Imported> {
     let format = format(options.format.as_deref(), path)?;
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    let bytes = bytes.map_err(|source| Error::io(path, source))?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     // Items only grow, so those that are there stay as they are read.
     let items = journal.items()?;
     journal.write(|writer| {
-        let mut receiver = Receiver::new(writer, &items, options);
-        (format.read)(path, options, &mut receiver)?;
-        Ok(receiver.finish())
+        let mut receiver = Receiver::new(writer, &items, options)?;
+        (format.read)(path, bytes, options, &mut receiver)?;
+        receiver.finish()
     })
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use halfmoon_pool::labels::grouped;
 use halfmoon_pool::{Class, Error, Result};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Statement, Transaction, TransactionBehavior, params};
 use serde_json::{Map, Value};
 
@@ -20,6 +21,9 @@ use crate::sqlite::{damaged, fault, foreign};
 
 /// How long a process waits for the others to finish writing.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What may not stand for itself in an address of a file.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/');
 
 /// Most classes of a project, so that a [`Class`] holds them.
 const MOST_CLASSES: usize = u16::MAX as usize;
@@ -86,27 +90,42 @@ impl Journal {
 
     /// Opens a file that [`Journal::create`] made.
     pub fn open(path: &Path) -> Result<Journal> {
-        let there = path.metadata().map_err(|source| Error::io(path, source))?;
+        let there = path.metadata().map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::data(path, "there is no project", "make one with: halfmoon init DATA --out FILE")
+            }
+            _ => Error::io(path, source),
+        })?;
         if !there.is_file() {
             return Err(foreign(path));
         }
         if there.len() == 0 {
             return Err(Error::data(path, "is empty: making it was cut short", "remove it and make it anew"));
         }
-        let journal = Journal::connect(path)?;
-        let number = |pragma: &str| journal.one::<i32>(&format!("PRAGMA {pragma}"));
-        if number("application_id")? != APPLICATION {
-            return Err(foreign(path));
-        }
-        let version = number("user_version")?;
-        if version > VERSION {
+        Journal::connect(path)?.known()
+    }
+
+    /// The same for who only reads, and perhaps may do no more: there, whatever writes is an error.
+    ///
+    /// Where SQLite may not make the files that it shares with writers, the file is read as it is, which shows all of it
+    /// unless a log lies beside it: that is an error.
+    pub fn open_to_read(path: &Path) -> Result<Journal> {
+        // What may not be written is an error of the system; all others would be the same again.
+        let refused = match Journal::open(path) {
+            Err(error @ Error::Io { .. }) => error,
+            opened => return opened,
+        };
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        if Path::new(&log).metadata().is_ok_and(|log| log.len() > 0) {
             return Err(Error::data(
                 path,
-                format!("is of a later halfmoon: its layout is {version}, and this one knows {VERSION}"),
-                "update halfmoon",
+                format!("may only be read, and {} holds labels that are not in it yet", Path::new(&log).display()),
+                "let somebody who may write it look once (`halfmoon status PROJECT`), or copy both files to a folder of yours",
             ));
         }
-        Ok(journal)
+        // Who may not even read hears what the system said first.
+        Journal::connect_as_it_is(path).and_then(Journal::known).map_err(|_| refused)
     }
 
     /// Closes the file. With the last one to close, all is in one file again.
@@ -284,6 +303,16 @@ impl Journal {
         self.write(|writer| writer.add_round(round))
     }
 
+    /// Writes the answers to a round, in this order, and the round's record: all or nothing, so that a round that is there
+    /// is answered. Another round of the same number is an error.
+    pub fn answer_round(&mut self, events: &[Event], round: &Round) -> Result<Vec<Appended>> {
+        self.write(|writer| {
+            let appended = events.iter().map(|event| writer.append(event)).collect::<Result<_>>()?;
+            writer.add_round(round)?;
+            Ok(appended)
+        })
+    }
+
     /// Every round, by number.
     pub fn rounds(&self) -> Result<Vec<Round>> {
         self.all("SELECT round, model, rule, size, seed, at, about FROM rounds ORDER BY round", round)
@@ -332,6 +361,31 @@ impl Journal {
         let done = work(&mut Writer::new(path, &transaction)?)?;
         transaction.commit().map_err(|error| fault(path, error))?;
         Ok(done)
+    }
+
+    /// An error where it is no project, or one of a later version.
+    fn known(self) -> Result<Journal> {
+        let number = |pragma: &str| self.one::<i32>(&format!("PRAGMA {pragma}"));
+        if number("application_id")? != APPLICATION {
+            return Err(foreign(&self.path));
+        }
+        let version = number("user_version")?;
+        if version > VERSION {
+            return Err(Error::data(
+                self.path.as_path(),
+                format!("is of a later halfmoon: its layout is {version}, and this one knows {VERSION}"),
+                "update halfmoon",
+            ));
+        }
+        Ok(self)
+    }
+
+    /// Without locks and without the files that writers share.
+    fn connect_as_it_is(path: &Path) -> Result<Journal> {
+        let name = percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(format!("file:{name}?immutable=1"), flags);
+        Ok(Journal { connection: connection.map_err(|error| fault(path, error))?, path: path.to_owned() })
     }
 
     fn connect(path: &Path) -> Result<Journal> {
@@ -388,6 +442,14 @@ impl Journal {
     }
 }
 
+/// A label or a skip that stands.
+pub(crate) struct Standing {
+    pub(crate) event: EventId,
+    /// `None`: skipped.
+    pub(crate) class: Option<Class>,
+    pub(crate) at: Moment,
+}
+
 /// What writes within one transaction.
 pub(crate) struct Writer<'a> {
     path: &'a Path,
@@ -395,6 +457,7 @@ pub(crate) struct Writer<'a> {
     insert: Statement<'a>,
     of_key: Statement<'a>,
     has_item: Statement<'a>,
+    standing: Statement<'a>,
     classes: HashMap<String, Class>,
 }
 
@@ -409,6 +472,7 @@ impl<'a> Writer<'a> {
             insert: transaction.prepare(INSERT).map_err(fault)?,
             of_key: transaction.prepare(&of_key).map_err(fault)?,
             has_item: transaction.prepare("SELECT 1 FROM items WHERE item = ?1").map_err(fault)?,
+            standing: transaction.prepare(STANDING).map_err(fault)?,
             classes: names.into_iter().zip((0..).map(Class)).collect(),
         })
     }
@@ -443,6 +507,24 @@ impl<'a> Writer<'a> {
     pub(crate) fn event_of_key(&mut self, key: Key) -> Result<Option<(EventId, Event)>> {
         let found = self.of_key.query_row([key.0.as_slice()], event).optional();
         found.map_err(|error| self.fault(error))
+    }
+
+    /// What an annotator says of an item, if anything.
+    pub(crate) fn standing(&mut self, item: ItemId, annotator: &str) -> Result<Option<Standing>> {
+        let found = self.standing.query_row(params![item.0, annotator], |row| {
+            Ok(Standing {
+                event: EventId(row.get(0)?),
+                class: row.get::<_, Option<u16>>(1)?.map(Class),
+                at: moment(row, 2)?,
+            })
+        });
+        found.optional().map_err(|error| self.fault(error))
+    }
+
+    /// The number of the last event; 0 where there is none.
+    pub(crate) fn last_event(&self) -> Result<EventId> {
+        let sql = "SELECT coalesce(max(event), 0) FROM events";
+        self.transaction.query_row(sql, [], |row| row.get(0)).map(EventId).map_err(|error| self.fault(error))
     }
 
     pub(crate) fn add_items(&mut self, items: &[Item]) -> Result<Added> {
@@ -631,6 +713,10 @@ const INSERT: &str = "
 INSERT INTO events (key, at, annotator, action, item, class, name, undoes, seconds, model, said, confidence, rule, why,
     round, extra)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+
+const STANDING: &str = "
+SELECT standing.event, standing.class, events.at FROM standing JOIN events USING (event)
+WHERE standing.item = ?1 AND standing.annotator = ?2";
 
 /// The columns that [`event`] reads.
 const EVENT: &str = "event, key, at, annotator, action, item, class, name, undoes, seconds, model, said, confidence, \

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use blake3::Hasher;
 use halfmoon_pool::dataset::{Cells, Column, Features, Ids, Inputs, Table};
-use halfmoon_pool::labels::grouped;
+use halfmoon_pool::labels::{SAME_CLASS, grouped, twins};
 use halfmoon_pool::read::{self, Options, Problem, Source};
 use halfmoon_pool::{Class, Dataset, Result};
 
@@ -66,6 +66,10 @@ pub fn of_source(path: &Path, source: &Source) -> Scan {
             labels.extend(dataset.labels[row].map(|class| (items.len(), class)));
             items.push(Item { id, path: path_of_item, content, split });
         }
+    }
+    // Labels of a table were told with their counts.
+    if !notes.iter().any(|note| note.ends_with(SAME_CLASS)) {
+        notes.extend(twins(&classes, |name| format!("`{name}`")));
     }
     if unread > 0 {
         notes.push(format!(
@@ -232,6 +236,22 @@ mod tests {
         // a row more, and another category, leave the others what they are
         let path = folder.write("more.csv", "weight,colour,label\n1,azure,cat\n3.5,red,cat\n9,blue,\n");
         assert_eq!(scan(&path, &Options::default()).unwrap().items[1].content, content(0));
+    }
+
+    #[test]
+    fn classes_that_may_be_one_class_are_told_once() {
+        let folder = Scratch::new("same-class");
+        let told = |path: &Path, classes: Option<Vec<String>>| {
+            let found = scan(path, &Options { classes, ..Options::default() }).unwrap();
+            let notes: Vec<String> = found.notes.into_iter().filter(|note| note.ends_with(SAME_CLASS)).collect();
+            (found.classes, notes)
+        };
+        let path = folder.write("open.csv", "x,size\n1,2\n3,4\n");
+        let (classes, notes) = told(&path, Some(["caf\u{e9}", " Cafe\u{301} ", "b "].map(str::to_owned).into()));
+        assert_eq!(classes, ["caf\u{e9}", "Cafe\u{301}", "b"]);
+        assert_eq!(notes, ["classes `caf\u{e9}` and `Cafe\u{301}`: did you mean the same class?"]);
+        let path = folder.write("said.csv", "x,label\n1,a\n3,A\n4,A\n");
+        assert_eq!(told(&path, None).1, ["classes `A` (2) and `a` (1): did you mean the same class?"]);
     }
 
     #[test]

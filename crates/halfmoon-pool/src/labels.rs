@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use crate::dataset::Class;
 use crate::error::{Error, Place, Result, did_you_mean};
 use crate::read::{MinusOne, Options};
@@ -59,7 +61,7 @@ pub fn resolve(texts: &Texts, place: Place, options: &Options) -> Result<Resolve
         }
         in_order(&mut distinct);
         let classes: Vec<String> = distinct.into_iter().map(str::to_owned).collect();
-        notes.extend(twins(&classes, &found));
+        notes.extend(twins(&classes, |name| format!("`{name}` ({})", grouped(found.count(name)))));
         notes.extend(doubts(&classes, &found, &missing));
         classes
     };
@@ -95,6 +97,18 @@ pub fn grouped(count: usize) -> String {
         out.push(digit);
     }
     out
+}
+
+/// The same text for names that may be one class written in several ways: with other case, other spaces, accents as marks of
+/// their own (as macOS writes names of files), or the same number.
+pub fn alike(class: &str) -> String {
+    match class.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() => number.to_string(),
+        _ => {
+            let composed = ComposingNormalizerBorrowed::new_nfc().normalize(class).to_lowercase();
+            composed.split_whitespace().collect()
+        }
+    }
 }
 
 /// The distinct texts without the spaces around them, and how many items have each.
@@ -276,23 +290,21 @@ fn too_many(classes: usize, place: Place) -> Error {
     )
 }
 
-/// One note for each group of classes that may be one class written in several ways.
-fn twins(classes: &[String], found: &Found) -> Vec<String> {
-    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+/// How a note about classes that may be one class ends.
+pub const SAME_CLASS: &str = "did you mean the same class?";
+
+/// One note for each group of classes that may be one class written in several ways: see [`alike`].
+pub fn twins(classes: &[String], called: impl Fn(&str) -> String) -> Vec<String> {
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for class in classes {
-        let plain = match class.parse::<f64>() {
-            Ok(number) if number.is_finite() => number.to_string(),
-            _ => class.to_lowercase().split_whitespace().collect(),
-        };
-        alike.entry(plain).or_default().push(class);
+        groups.entry(alike(class)).or_default().push(class);
     }
-    alike
+    groups
         .into_values()
         .filter(|names| names.len() > 1)
         .map(|names| {
-            let names: Vec<String> =
-                names.iter().map(|name| format!("`{name}` ({})", grouped(found.count(name)))).collect();
-            format!("classes {}: did you mean the same class?", names.join(" and "))
+            let names: Vec<String> = names.into_iter().map(&called).collect();
+            format!("classes {}: {SAME_CLASS}", names.join(" and "))
         })
         .collect()
 }

@@ -25,7 +25,7 @@ pub(crate) fn read(config: &Config, until: Option<i64>) -> Result<Read> {
     if !Journal::is_at(path) {
         return Ok(Read { source: read::read(path, &config.options())?, learned: None });
     }
-    let journal = Journal::open(path)?;
+    let journal = Journal::open_to_read(path)?;
     let _now = journal.snapshot()?;
     let data = journal.project()?.data.ok_or_else(|| {
         Error::data(path, "does not say where its data are", "begin a project with: halfmoon init DATA")

@@ -46,7 +46,7 @@ pub(crate) struct Status {
 /// `halfmoon import`.
 #[derive(ClapArgs)]
 pub(crate) struct Import {
-    /// Labels: a table (.csv, .tsv), JSON lines (.jsonl), or an export of Label Studio (.json)
+    /// Labels: a table (.csv, .tsv), JSON lines (.jsonl), an export of Label Studio (.json), or standard input (-) with --format
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// The project that takes them

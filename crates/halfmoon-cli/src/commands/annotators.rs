@@ -8,6 +8,7 @@ use halfmoon_journal::{Labels, Verdict};
 use halfmoon_pool::labels::grouped;
 use serde_json::{Value, json};
 
+use super::counted;
 use crate::Failure;
 use crate::table::{Table, number};
 
@@ -20,7 +21,7 @@ pub(super) struct Annotators {
     /// What most say.
     pub(super) verdicts: Vec<Verdict>,
     pub(super) agreement: Agreement,
-    /// `None` where no item has labels by several: alone, an annotator is right by definition.
+    /// `None` where no item has labels by several: alone, nobody can be judged.
     pub(super) skills: Option<Skills>,
 }
 
@@ -28,7 +29,7 @@ impl Annotators {
     /// In a project with so many classes.
     pub(super) fn of(labels: Labels, classes: usize) -> Annotators {
         let agreement = agreement(&labels);
-        let skills = (agreement.items > 0).then(|| dawid_skene(&labels, classes, &Config::default())).flatten();
+        let skills = dawid_skene(&labels, classes, &Config::default());
         Annotators { verdicts: labels.majority(), labels, agreement, skills }
     }
 
@@ -46,6 +47,11 @@ impl Annotators {
         &self.labels.annotators[annotator]
     }
 
+    /// `None` for who shares no item with others.
+    fn skill(&self, annotator: usize) -> Option<f64> {
+        self.skills.as_ref()?.accuracy(annotator)
+    }
+
     /// Labels and skips of each annotator.
     fn counts(&self) -> Vec<(usize, usize)> {
         let mut counts = vec![(0, 0); self.labels.annotators.len()];
@@ -60,7 +66,7 @@ impl Annotators {
     pub(super) fn table(&self) -> Table {
         let mut table = Table::new(["annotator", "labels", "skips", "agrees with the others", "skill"]);
         for (at, ((labels, skips), alone)) in self.counts().into_iter().zip(&self.agreement.annotators).enumerate() {
-            let skill = number(self.skills.as_ref().map(|skills| skills.accuracy(at)));
+            let skill = number(self.skill(at));
             table.row([self.name(at).to_owned(), grouped(labels), grouped(skips), share(alone), skill]);
         }
         table
@@ -74,8 +80,8 @@ impl Annotators {
         }
         writeln!(
             out,
-            "\n{} items have labels by several annotators, who agree on {}; Krippendorff's alpha {}, Fleiss' kappa {}",
-            grouped(*items),
+            "\n{} with labels by several annotators, who agree on {}; Krippendorff's alpha {}, Fleiss' kappa {}",
+            counted(*items, "item"),
             grouped(*unanimous),
             number(*alpha),
             number(*fleiss)
@@ -84,9 +90,9 @@ impl Annotators {
             let open = self.verdicts.iter().filter(|verdict| verdict.class.is_none()).count();
             writeln!(
                 out,
-                "{} items are in dispute: most voices decide, labels of the data give way to a person's, and {} are ties \
-                 and have no label",
-                grouped(self.conflicts()),
+                "{} in dispute, of which {} without a label: most voices decide, labels of the data give way to a \
+                 person's, and a tie is no label",
+                counted(self.conflicts(), "item"),
                 grouped(open)
             )?;
         }
@@ -105,7 +111,7 @@ impl Annotators {
     /// One object an annotator.
     pub(super) fn to_json(&self) -> Value {
         let of = |(at, ((labels, skips), alone)): (usize, ((usize, usize), &Alone))| {
-            let skill = self.skills.as_ref().map(|skills| skills.accuracy(at));
+            let skill = self.skill(at);
             json!({
                 "annotator": self.name(at), "labels": labels, "skips": skips, "skill": skill,
                 "others": {"items": alone.items, "agree": alone.agree, "interval": alone.interval},

@@ -5,23 +5,22 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use halfmoon_journal::Journal;
-use halfmoon_journal::exchange::{Format, export, format};
+use halfmoon_journal::exchange::{Exported, Format, export, format};
 use halfmoon_pool::Error;
-use halfmoon_pool::labels::grouped;
 
 use crate::Failure;
 use crate::args::Export;
 
 pub(crate) fn run(args: &Export) -> Result<(), Failure> {
-    let journal = Journal::open(&args.project)?;
+    let journal = Journal::open_to_read(&args.project)?;
     let Some(output) = &args.output else {
         let format = format(Some(args.format.as_deref().unwrap_or("csv")), Path::new("-"))?;
-        let records = match export(&journal, format, &mut BufWriter::new(std::io::stdout().lock())) {
+        let exported = match export(&journal, format, &mut BufWriter::new(std::io::stdout().lock())) {
             // Whoever reads has seen enough.
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => return Err(Failure::ClosedPipe),
             exported => exported?,
         };
-        tell(records, format);
+        tell(exported, format);
         return Ok(());
     };
     let format = format(args.format.as_deref(), output)?;
@@ -34,12 +33,12 @@ pub(crate) fn run(args: &Export) -> Result<(), Failure> {
         Ok(there) if !there.is_file() => output.clone(),
         _ => super::partial(output),
     };
-    let write = || -> Result<usize, Error> {
+    let write = || -> Result<Exported, Error> {
         let file = File::create(&aside).map_err(|source| Error::io(&aside, source))?;
         let mut out = BufWriter::new(file);
-        let records = export(&journal, format, &mut out)?;
+        let exported = export(&journal, format, &mut out)?;
         out.flush().map_err(|source| Error::io(output, source))?;
-        Ok(records)
+        Ok(exported)
     };
     let written = write();
     if aside != *output {
@@ -53,6 +52,8 @@ pub(crate) fn run(args: &Export) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tell(records: usize, format: &Format) {
-    eprintln!("{} records as {}", grouped(records), format.name);
+/// `60 records in 300 tasks as label-studio`: a task an item, labelled or not.
+fn tell(exported: Exported, format: &Format) {
+    let tasks = exported.tasks.map(|tasks| format!(" in {}", super::counted(tasks, "task"))).unwrap_or_default();
+    eprintln!("{}{tasks} as {}", super::counted(exported.records, "record"), format.name);
 }

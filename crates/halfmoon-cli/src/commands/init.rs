@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Init) -> Result<(), Failure> {
     for note in &scan.notes {
         eprintln!("note: {note}");
     }
-    super::import::tell(&scan.problems, "files or rows could not be read and are no items");
+    super::import::tell(&scan.problems, "files or rows that could not be read and are no items");
 
     // Under another name until all is there: what is cut short leaves no half of a project.
     let aside = super::partial(&args.out);
@@ -41,12 +41,13 @@ pub(crate) fn run(args: &Init) -> Result<(), Failure> {
     let splits: Vec<String> = splits.map(|split| format!("{} {}", split.name(), grouped(of_split(*split)))).collect();
     writeln!(
         out,
-        "{}: {} items ({}), {} classes, {} labels that came with the data",
+        "{}: {} ({}), {} {}, {} that came with the data",
         args.out.display(),
-        grouped(scan.items.len()),
+        super::counted(scan.items.len(), "item"),
         splits.join(", "),
         grouped(scan.classes.len()),
-        grouped(scan.labels.len())
+        if scan.classes.len() == 1 { "class" } else { "classes" },
+        super::counted(scan.labels.len(), "label")
     )?;
     writeln!(out, "\nsee it with: halfmoon status {}", args.out.display())?;
     Ok(())

@@ -11,6 +11,7 @@ use halfmoon_pool::Error;
 use halfmoon_pool::labels::grouped;
 use serde_json::{Map, Value};
 
+use super::counted;
 use crate::Failure;
 use crate::args::Review;
 
@@ -119,9 +120,4 @@ impl Most {
             more => format!("… and {} more{what}: -n {all} shows all{written}\n", grouped(more)),
         }
     }
-}
-
-/// `1 item`, `2 items`.
-fn counted(n: usize, one: &str) -> String {
-    format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" })
 }

@@ -9,6 +9,7 @@ use halfmoon_pool::labels::grouped;
 use serde_json::{Value, json};
 
 use super::annotators::Annotators;
+use super::counted;
 use crate::Failure;
 use crate::args::Status;
 use crate::table::Table;
@@ -17,11 +18,11 @@ use crate::table::Table;
 const MOST: usize = 20;
 
 pub(crate) fn run(args: &Status) -> Result<(), Failure> {
-    let mut journal = Journal::open(&args.project)?;
     if args.rebuild {
-        journal.rebuild()?;
+        Journal::open(&args.project)?.rebuild()?;
         eprintln!("note: what stands was made anew from the events");
     }
+    let journal = Journal::open_to_read(&args.project)?;
     if args.check {
         journal.check()?;
         eprintln!("note: the file is whole, and what stands is what the events say");
@@ -81,13 +82,13 @@ impl Found {
         let splits: Vec<String> =
             self.splits.iter().map(|(split, count)| format!("{} {}", split.name(), grouped(*count))).collect();
         let events = usize::try_from(self.events.0).unwrap_or_default();
-        writeln!(out, "{}: {} items ({})", self.project.name, grouped(self.items()), splits.join(", "))?;
+        writeln!(out, "{}: {} ({})", self.project.name, counted(self.items(), "item"), splits.join(", "))?;
         writeln!(
             out,
-            "{} labelled, {} not; {} events since {}\n",
+            "{} labelled, {} not; {} since {}\n",
             grouped(self.annotators.labelled()),
             grouped(self.items() - self.annotators.labelled()),
-            grouped(events),
+            counted(events, "event"),
             self.project.at
         )?;
 
@@ -112,9 +113,9 @@ impl Found {
         let count = |is: fn(&Copies) -> bool| grouped(self.copies.iter().filter(|copies| is(copies)).count());
         writeln!(
             out,
-            "\n{} groups of exact copies, {} items in all; {} groups have labels that disagree, {} are in several splits",
-            grouped(self.copies.len()),
-            grouped(self.copies.iter().map(|copies| copies.items.len()).sum()),
+            "\n{} of exact copies, {} in all; with labels that disagree: {}, in several splits: {}",
+            counted(self.copies.len(), "group"),
+            counted(self.copies.iter().map(|copies| copies.items.len()).sum(), "item"),
             count(|copies| copies.classes.len() > 1),
             count(|copies| copies.splits.len() > 1)
         )?;
@@ -133,7 +134,7 @@ impl Found {
             table.row([round.round.to_string(), round.rule.clone(), size, model, round.at.to_string()]);
         }
         let before = if hidden > 0 { format!(", the last {MOST} of them") } else { String::new() };
-        writeln!(out, "\n{} rounds{before}; {} models", grouped(self.rounds.len()), grouped(self.models))?;
+        writeln!(out, "\n{}{before}; {}", counted(self.rounds.len(), "round"), counted(self.models, "model"))?;
         write!(out, "{table}")?;
         Ok(())
     }

@@ -23,7 +23,7 @@ fn a_project_begins_with_what_the_data_say_and_is_never_written_over() {
     place.run("status").exits(0).prints(&[
         "pets: 5 items",
         "3 labelled, 2 not",
-        "1 groups of exact copies, 2 items in all",
+        "1 group of exact copies, 2 items in all",
     ]);
     let told = status(&place, "project.db");
     assert_eq!((told["items"].as_u64(), told["labelled"].as_u64()), (Some(5), Some(3)));
@@ -39,7 +39,7 @@ fn labels_go_out_and_come_into_another_project_as_they_were() {
     let place = place();
     place.write("more.csv", "id,label,annotator\n3,cat,ann\n4,dog,ann\n2,cat,bo\n2,dog,ann\n99,cat,ann\n1,bird,ann\n");
     let said = place.run("import more.csv").exits(0);
-    said.prints(&["6 records: 4 new, 2 left out"]).tells(&["row 6", "row 7", "annotators disagree on 1 items"]);
+    said.prints(&["6 records: 4 labels new, 2 left out"]).tells(&["row 6", "row 7", "annotators disagree on 1 item:"]);
     place.run("import more.csv --strict").exits(3);
     for (file, again) in [("all.jsonl", "again.db"), ("all.json", "studio.db")] {
         place.run(&format!("export -o {file}")).exits(0);
@@ -77,4 +77,51 @@ fn a_project_is_trained_on_with_the_labels_that_people_gave() {
     let trained = std::fs::read_to_string(place.path("run/data.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&trained).unwrap()["labels"], 20);
     place.run("train project.db --model supervised --steps 20 --out later").exits(0).tells(&["40 labels are those"]);
+}
+
+#[test]
+fn an_import_of_which_nothing_can_be_used_fails_with_the_reason() {
+    let place = place();
+    place.write("wrong.csv", "id,label\n99,cat\n98,dog\n");
+    let said = place.run("import wrong.csv").fails(3).prints(&["2 records: 2 left out"]);
+    said.tells(&["wrong.csv: no record can be used (the first: there is no item `99`"]);
+    place.write("none.csv", "id,label\n");
+    place.run("import none.csv").exits(0).prints(&["0 records"]);
+    place.write("names.csv", "picture,label\n1,cat\n");
+    place.run("import names.csv").fails(3).tells(&["has no column `id`", "call the column that names the items `id`"]);
+    place.run("import none.csv --project other.db").fails(3).tells(&["other.db: there is no project", "halfmoon init"]);
+}
+
+#[test]
+fn labels_come_from_standard_input_and_label_studios_tasks_are_counted_apart() {
+    let place = place();
+    let table = "id,label,annotator\n3,cat,ann\n4,cat,ann\n";
+    place.run_with_input("import - --format csv", table).exits(0).prints(&["-: 2 records: 2 labels new"]);
+    place.run_with_input("import -", "").fails(2).tells(&["--format"]);
+    let said = place.run("export -o all.json").exits(0);
+    said.tells(&["5 records in 5 tasks as label-studio"]);
+    let choice = r#"[{"from_name": "k", "type": "choices", "value": {"choices": ["dog"]}}]"#;
+    let task = |id: u32, annotation: String| {
+        format!(r#"{{"id": 7, "data": {{"id": {id}, "note": "dark"}}, "annotations": [{annotation}]}}"#)
+    };
+    let label = format!(r#"{{"completed_by": "bo", "result": {choice}}}"#);
+    let skip = r#"{"completed_by": "bo", "was_cancelled": true, "result": []}"#.to_owned();
+    place.write("tasks.json", format!("[{},{},{}]", task(3, label), task(4, skip), task(5, String::new())));
+    let told = "tasks.json: 3 tasks, 2 records: 1 label and 1 skip new; fields of 3 tasks kept with their items";
+    place.run("import tasks.json").exits(0).prints(&[told]);
+    place.run("import tasks.json").exits(0).prints(&["tasks.json: 3 tasks, 2 records: 2 there before\n"]);
+}
+
+#[test]
+fn classes_that_may_be_one_class_are_told_and_long_names_are_cut() {
+    let place = Place::with("loads.csv", "a,b\n1,2\n3,4\n5,6\n");
+    let said = place.run_args(&["init", "loads.csv", "--classes", "a, A,b "]).exits(0);
+    said.tells(&["classes `a` and `A`: did you mean the same class?"]);
+    let classes = status(&place, "project.db")["classes"].clone();
+    let names: Vec<&str> = classes.as_array().unwrap().iter().map(|class| class["class"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a", "A", "b"]);
+    place.write("more.csv", format!("id,label\n1,B\n2,B\n3,{}\n", "x".repeat(10_000)));
+    place.run("import more.csv --new-classes").exits(0).tells(&["`B` (2 labels) is a new class beside `b`"]);
+    let table = place.run("status").exits(0).out;
+    assert!(table.lines().all(|line| line.chars().count() < 200), "{table}");
 }

@@ -289,6 +289,27 @@ fn the_better_annotator_has_the_greater_weight() {
 }
 
 #[test]
+fn who_shares_no_item_with_others_has_no_skill_and_is_in_no_doubt() {
+    // Two annotators disagree on 2 of 7 items; `cy` alone labels 60 others.
+    let place = project(67, &[]);
+    let mut votes = "id,label,annotator\n".to_owned();
+    for item in 0..7 {
+        writeln!(votes, "{},{},ann", item + 1, ["cat", "dog"][item % 2]).unwrap();
+        writeln!(votes, "{},{},bo", item + 1, ["cat", "dog"][(item + usize::from(item < 2)) % 2]).unwrap();
+    }
+    for item in 7..67 {
+        writeln!(votes, "{},{},cy", item + 1, ["cat", "dog"][item % 2]).unwrap();
+    }
+    place.write("votes.csv", votes);
+    place.run("import votes.csv").exits(0);
+    let said = place.run("review project.db --json").exits(0).json();
+    assert_eq!(list(&said, "annotators")[2]["skill"], Value::Null);
+    assert!(list(&said, "annotators")[0]["skill"].as_f64().is_some_and(|skill| skill > 0.6), "{said}");
+    let doubts = list(&said, "disagreements");
+    assert!(doubts.iter().all(|doubt| doubt["id"].as_str().unwrap().parse::<u32>().unwrap() <= 7), "{said}");
+}
+
+#[test]
 fn two_annotators_who_disagree_leave_a_tie() {
     let place = project(40, &[("ann", &|_| false), ("bo", &|item| item < 4)]);
     let said = place.run("review project.db --json").exits(0).json();

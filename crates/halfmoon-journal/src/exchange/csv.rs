@@ -3,7 +3,8 @@
 //! The first seven columns are `id,path,label,annotator,created_at,source,confidence`; what follows them may grow. See
 //! [`record`](super::record) for what they hold. A text that is not there and an empty one are the same empty cell.
 //!
-//! Any table with a column `id` (or `path`, or `file_name`) and one `label` is read; other columns are kept with the event.
+//! Any table with a column `id` (or `path`, `file_name`, `file`, `filename`, `image`) and one `label` is read; other columns are
+//! kept with the event.
 //! Delimiters are commas, semicolons or tabs.
 
 use std::collections::HashSet;
@@ -15,8 +16,8 @@ use serde_json::{Map, Value};
 
 use super::names::Names;
 use super::receive::Receiver;
-use super::record::{Record, fields};
-use super::{Format, Options, broken};
+use super::record::{NAMES, OTHER_NAMES, Record, fields};
+use super::{Exported, Format, Options, broken};
 use crate::event::{Action, EventId};
 use crate::journal::Journal;
 
@@ -32,7 +33,7 @@ pub(super) const FORMAT: Format = Format {
 const COLUMNS: [&str; 10] =
     ["annotator", "created_at", "source", "confidence", "model_label", "model", "seconds", "why", "round", "key"];
 
-fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
+fn write(journal: &Journal, out: &mut dyn Write) -> Result<Exported> {
     let (names, labels) = (Names::of(journal)?, journal.labels()?);
     let standing: HashSet<EventId> = labels.votes.iter().map(|vote| vote.event).collect();
     let mut out = csv::Writer::from_writer(out);
@@ -56,7 +57,7 @@ fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
         out.write_record(row).map_err(|error| broken(io(error)))
     })?;
     out.flush().map_err(broken)?;
-    Ok(rows)
+    Ok(Exported { records: rows, tasks: None })
 }
 
 fn io(error: csv::Error) -> std::io::Error {
@@ -66,9 +67,7 @@ fn io(error: csv::Error) -> std::io::Error {
     }
 }
 
-fn read(path: &Path, options: &Options, receiver: &mut Receiver) -> Result<()> {
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+fn read(path: &Path, bytes: &[u8], options: &Options, receiver: &mut Receiver) -> Result<()> {
     let label = options.label.as_deref().unwrap_or("label");
     let delimiter = delimiter(bytes, label);
     let mut rows = Rows { bytes, delimiter, at: 0, line: 1, path };
@@ -106,19 +105,21 @@ fn read(path: &Path, options: &Options, receiver: &mut Receiver) -> Result<()> {
 
 fn refuse_header(path: &Path, names: &[String], label: &str) -> Result<()> {
     let has = |name: &str| names.iter().any(|known| known == name);
-    let problem = if !has(label) {
-        format!("has no column `{label}`")
-    } else if !["id", "path", "file_name"].into_iter().any(has) {
-        "has no column `id`".to_owned()
+    let hint = if !has(label) {
+        let close = did_you_mean(label, names.iter().map(String::as_str));
+        format!("`--label COLUMN` says which one holds the labels; {close}")
+    } else if !NAMES.into_iter().chain(OTHER_NAMES).any(has) {
+        format!(
+            "call the column that names the items `id`; {} will do, too",
+            OTHER_NAMES.map(|name| format!("`{name}`")).join(", ")
+        )
     } else if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
         return Err(Error::data(Place::row(path, 1), format!("names the column `{}` twice", twice.1), "rename one"));
     } else {
         return Ok(());
     };
-    let close = did_you_mean(label, names.iter().map(String::as_str));
-    let hint =
-        format!("a table of labels has a header with `id` and `label` (`--label COLUMN` chooses another); {close}");
-    Err(Error::data(Place::row(path, 1), problem, hint))
+    let missing = if has(label) { "id" } else { label };
+    Err(Error::data(Place::row(path, 1), format!("has no column `{missing}`"), hint))
 }
 
 /// The one that divides the header so that the label's column is there.

@@ -5,13 +5,13 @@
 use std::io::Write;
 use std::path::Path;
 
-use halfmoon_pool::error::{Error, Place, Result};
+use halfmoon_pool::error::{Place, Result};
 use serde_json::{Map, Value, json};
 
 use super::names::Names;
 use super::receive::Receiver;
 use super::record::{Record, fields, label};
-use super::{Format, Options, broken};
+use super::{Exported, Format, Options, broken};
 use crate::event::{Action, EventId, Key, Model, Round};
 use crate::journal::Journal;
 use crate::moment::Moment;
@@ -24,7 +24,7 @@ pub(super) const FORMAT: Format = Format {
     read,
 };
 
-fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
+fn write(journal: &Journal, out: &mut dyn Write) -> Result<Exported> {
     let (names, models, rounds) = (Names::of(journal)?, journal.models()?, journal.rounds()?);
     let mut keys: Vec<(EventId, Key)> = Vec::new();
     let key_of = |keys: &[(EventId, Key)], event: EventId| {
@@ -66,7 +66,7 @@ fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
         write_line(out, &line)?;
     }
     out.flush().map_err(broken)?;
-    Ok(lines)
+    Ok(Exported { records: lines, tasks: None })
 }
 
 /// An object whose fields keep this order.
@@ -75,9 +75,7 @@ fn write_line(out: &mut dyn Write, fields: &[(&str, Value)]) -> Result<()> {
     writeln!(out, "{{{}}}", fields.join(",")).map_err(broken)
 }
 
-fn read(path: &Path, options: &Options, receiver: &mut Receiver) -> Result<()> {
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+fn read(path: &Path, bytes: &[u8], options: &Options, receiver: &mut Receiver) -> Result<()> {
     for (row, line) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
         if line.trim_ascii().is_empty() {
             continue;

@@ -2,11 +2,11 @@
 //!
 //! | there | here |
 //! |---|---|
-//! | `data.halfmoon_id`, else `data.id`, else any text in `data` (a local file's `?d=` too) that is an id or a path | the item |
+//! | `data.halfmoon_id`, else `data.id`, else any text in `data` that means one: see [`find`](super::find) | the item |
 //! | an annotation's `result` of the type `choices` | the label |
 //! | `was_cancelled` | a skip |
 //! | `completed_by`: a text, a number, or an object's `email`, `username` or `id` | the annotator |
-//! | `created_at`, `lead_time` | when, and for how many seconds |
+//! | `updated_at`, else `created_at`, which an annotation keeps when it is changed; `lead_time` | when, and for how many seconds |
 //! | `prediction`: `model_version`, `result`, `score` | what a model said, and its probability of that |
 //! | `halfmoon`, in an annotation | the fields of a [`record`](super::record): what the others cannot hold, and exactly |
 //!
@@ -18,13 +18,12 @@ use std::io::Write;
 use std::path::Path;
 
 use halfmoon_pool::error::{Error, Place, Result};
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::names::Names;
 use super::receive::{Receiver, excerpt};
 use super::record::{Done, Record, fields, label};
-use super::{Format, Options, broken};
+use super::{Exported, Format, Options, broken};
 use crate::event::{Action, Event, EventId};
 use crate::item::{Item, ItemId};
 use crate::journal::Journal;
@@ -50,7 +49,7 @@ const HERE: &str = "halfmoon";
 /// The field of a task's `data` that holds the item's id in an export.
 const ID: &str = "halfmoon_id";
 
-fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
+fn write(journal: &Journal, out: &mut dyn Write) -> Result<Exported> {
     let (names, labels) = (Names::of(journal)?, journal.labels()?);
     let standing: HashSet<EventId> = labels.votes.iter().map(|vote| vote.event).collect();
     let mut annotations: HashMap<ItemId, Vec<Value>> = HashMap::new();
@@ -60,7 +59,6 @@ fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
         let Some(item) = event.action.item() else { return Ok(()) };
         if matches!(event.action, Action::Fields(_)) {
             merge(tasks.entry(item).or_default(), event.extra);
-            records += 1;
         } else if standing.contains(&id) {
             annotations.entry(item).or_default().push(annotation(event, &names)?);
             records += 1;
@@ -75,7 +73,7 @@ fn write(journal: &Journal, out: &mut dyn Write) -> Result<usize> {
     }
     write!(out, "\n]\n").map_err(broken)?;
     out.flush().map_err(broken)?;
-    Ok(records)
+    Ok(Exported { records, tasks: Some(names.items.len()) })
 }
 
 /// Later fields stand; those of `data` one by one.
@@ -184,9 +182,7 @@ fn chosen(result: &Value, question: Option<&str>) -> std::result::Result<String,
     }
 }
 
-fn read(path: &Path, options: &Options, receiver: &mut Receiver) -> Result<()> {
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+fn read(path: &Path, bytes: &[u8], options: &Options, receiver: &mut Receiver) -> Result<()> {
     let hint = "in Label Studio, export as JSON (not as JSON-MIN or CSV)";
     let value = serde_json::from_slice(bytes)
         .map_err(|error| Error::data(path, format!("is not JSON: {error}"), "JSON lines end in .jsonl"))?;
@@ -197,6 +193,7 @@ fn read(path: &Path, options: &Options, receiver: &mut Receiver) -> Result<()> {
     };
     for (row, task) in (1..).zip(tasks) {
         let place = Place::row(path, row);
+        receiver.task();
         match task {
             Value::Object(task) if task.get("data").is_some_and(Value::is_object) => {
                 read_task(&place, task, options, receiver)?;
@@ -243,7 +240,7 @@ fn read_task(place: &Place, mut task: Map<String, Value>, options: &Options, rec
     if !extra.is_empty() {
         let mut record = Record::of(place.clone(), Map::new(), "label");
         (record.names, record.done, record.extra) = (vec![item.id.clone()], Done::Fields, extra);
-        receiver.take(record)?;
+        receiver.keep_fields(item, record)?;
     }
     let count = annotations.len();
     for (at, annotation) in (1..).zip(annotations) {
@@ -261,40 +258,36 @@ fn read_task(place: &Place, mut task: Map<String, Value>, options: &Options, rec
     Ok(())
 }
 
-/// The item that a task is about.
-fn item_of<'a>(data: &Map<String, Value>, receiver: &Receiver<'a, '_>) -> std::result::Result<&'a Item, String> {
+/// The item that a task is about: what is its id or path as it stands is meant before what only ends like one.
+fn item_of<'a>(data: &Map<String, Value>, receiver: &mut Receiver<'a, '_>) -> std::result::Result<&'a Item, String> {
     for name in [ID, "id"] {
         let text = match data.get(name) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
             _ => continue,
         };
-        match receiver.find(&text) {
+        match receiver.find_exactly(&text) {
             Some(item) => return Ok(receiver.item(item)),
-            None if name == ID => return Err(format!("there is no item `{text}`")),
+            None if name == ID => return Err(format!("there is no item `{text}`{}", receiver.example())),
             None => {}
         }
     }
-    let texts = data.values().filter_map(Value::as_str);
-    let mut found: Vec<ItemId> = texts.clone().filter_map(|text| names(text, receiver)).collect();
+    let texts = || data.values().filter_map(Value::as_str);
+    let mut found: Vec<ItemId> = texts().filter_map(|text| receiver.find_exactly(text)).collect();
+    if found.is_empty() {
+        let meant = texts().filter_map(|text| receiver.find(text).transpose());
+        found = meant.collect::<std::result::Result<_, _>>()?;
+    }
     found.sort_unstable();
     found.dedup();
     match (found[..].first(), found.len()) {
         (Some(item), 1) => Ok(receiver.item(*item)),
         (Some(_), _) => Err("its `data` name several items".into()),
         (None, _) => {
-            let first = texts.map(|text| format!(" (`{}`)", excerpt(text))).next().unwrap_or_default();
-            Err(format!("its `data` name no item{first}: `{ID}` would be its id"))
+            let first = texts().map(|text| format!(" (`{}`)", excerpt(text))).next().unwrap_or_default();
+            Err(format!("its `data` name no item{first}{}, and `{ID}` would be its id", receiver.example()))
         }
     }
-}
-
-/// The item that a text names: `/data/local-files/?d=a%20b.png` is the file `a b.png`.
-fn names(text: &str, receiver: &Receiver) -> Option<ItemId> {
-    receiver.find(text).or_else(|| {
-        let (_, file) = text.split_once("?d=")?;
-        receiver.find(&percent_decode_str(file).decode_utf8().ok()?)
-    })
 }
 
 fn read_annotation(
@@ -325,7 +318,7 @@ fn read_annotation(
     }
     let text = |name: &str| annotation.get(name).and_then(Value::as_str);
     if record.at.is_none() {
-        record.at = text("created_at").and_then(Moment::parse);
+        record.at = ["updated_at", "created_at"].into_iter().find_map(|name| text(name).and_then(Moment::parse));
     }
     if record.seconds.is_none() {
         record.seconds = annotation.get("lead_time").and_then(Value::as_f64).filter(|seconds| *seconds >= 0.0);

@@ -1,55 +1,125 @@
 //! From records to events: which item and class is meant, what is there already, what cannot be.
+//!
+//! Whether a label or a skip is new, and whether it stands:
+//!
+//! | the record | in the journal | |
+//! |---|---|---|
+//! | has a key | an event of this key says something else | an edit: new, and stands |
+//! | | an event of this key says the same, what stands is an edit of it, and the file has no more of it | new, and stands |
+//! | | an event of this key says the same | there before |
+//! | has a time | the same at this time, also where it was replaced or undone since | there before |
+//! | has one of them | the annotator said something later of the item before this file | kept, and does not stand |
+//! | | neither | new, and stands |
+//! | has neither | it is what stands for the annotator | there before |
+//! | | else | new, and stands |
+//!
+//! Of records without a key that are about the same item, annotator and time, the last one counts, and they are written by
+//! time. So a file says as often as one likes what it says at its end, and a file that says something else in between is no
+//! hindrance. Records with a key are halfmoon's own and keep their order, which is that of a journal.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use halfmoon_pool::error::{Place, did_you_mean};
-use halfmoon_pool::labels::grouped;
+use halfmoon_pool::labels::{SAME_CLASS, alike, grouped};
 use halfmoon_pool::read::Problem;
 use halfmoon_pool::{Class, Error, Result};
 
+use super::find::{Found, Items};
 use super::record::{Done, Record};
 use super::{Imported, Options};
 use crate::event::{Action, Event, EventId, Key, Model, Round, Said};
 use crate::item::{Item, ItemId};
-use crate::journal::Writer;
+use crate::journal::{Standing, Writer};
+use crate::moment::Moment;
 
 /// Takes the records of a file, one after the other.
 pub(super) struct Receiver<'a, 'b> {
     writer: &'a mut Writer<'b>,
-    all: &'a [(ItemId, Item)],
-    /// By id and, where that is nobody's id, by path. `None`: the path of several.
-    items: HashMap<&'a str, Option<ItemId>>,
+    items: Items<'a>,
     options: &'a Options,
     imported: Imported,
-    /// What the file said of an item before, in the name of an annotator: the class, and the row.
-    before: HashMap<(ItemId, String), (Option<Class>, Option<u64>)>,
+    /// The last event before this file.
+    before: EventId,
+    /// Labels and skips without a key, until the file is known; `None`: a later one says something else.
+    waiting: Vec<Option<Waiting>>,
+    places: HashMap<Subject, usize>,
+    /// What records with a key are about.
+    keyed: HashSet<(ItemId, String)>,
+    /// Those of them that may take an edit back, until the file is known.
+    edited_back: BTreeMap<(ItemId, String), Event>,
     /// Fields that are not what they should be, each with how many and the first place.
     odd: Vec<(String, usize, Place)>,
+    /// Names of items that were understood though they are no id and no path: how many, and the first one with its item.
+    guessed: Option<(usize, String)>,
+    /// New classes that may be old ones: the old one, and how many labels.
+    twins: BTreeMap<String, (String, usize)>,
+    /// A class by [`alike`]: none until a new one comes.
+    by_likeness: HashMap<String, String>,
+}
+
+/// Of what, by whom and when: of two records that share it, the later one counts.
+type Subject = (ItemId, String, Option<Moment>);
+
+/// A label or a skip whose record has no key.
+struct Waiting {
+    event: Event,
+    /// What the record itself says.
+    at: Option<Moment>,
+    place: Place,
+    /// Places of those that said something else before.
+    replaced: Vec<Place>,
 }
 
 impl<'a, 'b> Receiver<'a, 'b> {
-    pub(super) fn new(writer: &'a mut Writer<'b>, items: &'a [(ItemId, Item)], options: &'a Options) -> Self {
-        let mut names: HashMap<&str, Option<ItemId>> = HashMap::new();
-        for (number, item) in items {
-            if let Some(path) = &item.path {
-                names.entry(path).and_modify(|of| *of = None).or_insert(Some(*number));
+    pub(super) fn new(writer: &'a mut Writer<'b>, items: &'a [(ItemId, Item)], options: &'a Options) -> Result<Self> {
+        Ok(Receiver {
+            before: writer.last_event()?,
+            writer,
+            items: Items::new(items),
+            options,
+            imported: Imported::default(),
+            waiting: Vec::new(),
+            places: HashMap::new(),
+            keyed: HashSet::new(),
+            edited_back: BTreeMap::new(),
+            odd: Vec::new(),
+            guessed: None,
+            twins: BTreeMap::new(),
+            by_likeness: HashMap::new(),
+        })
+    }
+
+    /// The item that a name means, if any; or why it is not known which.
+    pub(super) fn find(&mut self, name: &str) -> std::result::Result<Option<ItemId>, String> {
+        match self.items.find(name) {
+            Found::Item { item, is_exact } => {
+                if !is_exact {
+                    let first = || (0, format!("`{}` is `{}`", excerpt(name), excerpt(&self.items.item(item).id)));
+                    self.guessed.get_or_insert_with(first).0 += 1;
+                }
+                Ok(Some(item))
             }
+            Found::Several(first, second) => Err(self.several(name, first, second)),
+            Found::Nothing => Ok(None),
         }
-        names.extend(items.iter().map(|(number, item)| (item.id.as_str(), Some(*number))));
-        let (before, odd) = (HashMap::new(), Vec::new());
-        Receiver { writer, all: items, items: names, options, imported: Imported::default(), before, odd }
     }
 
-    /// The item of this id or path.
-    pub(super) fn find(&self, name: &str) -> Option<ItemId> {
-        self.items.get(name).copied().flatten()
+    /// The item whose id or path this is.
+    pub(super) fn find_exactly(&self, name: &str) -> Option<ItemId> {
+        match self.items.find(name) {
+            Found::Item { item, is_exact: true } => Some(item),
+            _ => None,
+        }
     }
 
-    /// The item of this number, which [`Receiver::find`] found.
+    /// The item of this number, which was found.
     pub(super) fn item(&self, number: ItemId) -> &'a Item {
-        let found = self.all.binary_search_by_key(&number, |(number, _)| *number).expect("found before");
-        &self.all[found].1
+        self.items.item(number)
+    }
+
+    /// How an item may be called.
+    pub(super) fn example(&self) -> String {
+        self.items.example().map(|id| format!(": items are called such as `{}`", excerpt(id))).unwrap_or_default()
     }
 
     /// Whether a text is a class.
@@ -61,6 +131,21 @@ impl<'a, 'b> Receiver<'a, 'b> {
     pub(super) fn problem(&mut self, place: &Place, reason: impl Into<String>) {
         self.imported.records += 1;
         self.imported.problems.push(Problem { place: place.to_string(), reason: reason.into() });
+    }
+
+    /// One more task, whose annotations are records.
+    pub(super) fn task(&mut self) {
+        self.imported.tasks += 1;
+    }
+
+    /// Fields of a task that belong to its item, which are no record.
+    pub(super) fn keep_fields(&mut self, item: &Item, record: Record) -> Result<()> {
+        let Some(item) = self.find_exactly(&item.id) else { return Ok(()) };
+        let annotator = self.options.annotator.clone();
+        let content = content_key(&record, &annotator);
+        let event = self.event(record, content, annotator, Action::Fields(item));
+        self.imported.fields += usize::from(self.writer.append(&event)?.is_new);
+        Ok(())
     }
 
     /// One more record.
@@ -79,12 +164,20 @@ impl<'a, 'b> Receiver<'a, 'b> {
             }
         };
         self.imported.records += 1;
-        if self.repeats(&record, &action, &annotator) {
-            self.imported.repeated += 1;
-            return Ok(());
-        }
-        let model_class = record.model_label.as_deref().and_then(|name| self.writer.class(name));
         let content = content_key(&record, &annotator);
+        let (place, at, has_key) = (record.place.clone(), record.at, record.key.is_some());
+        let event = self.event(record, content, annotator, action);
+        match event.action {
+            Action::Label(item, _) | Action::Skip(item) if !has_key => {
+                self.wait(item, Waiting { event, at, place, replaced: Vec::new() });
+                Ok(())
+            }
+            _ => self.write(event, content),
+        }
+    }
+
+    fn event(&mut self, record: Record, content: Key, annotator: String, action: Action) -> Event {
+        let model_class = record.model_label.as_deref().and_then(|name| self.writer.class(name));
         let mut event = Event {
             key: record.key.unwrap_or(content),
             annotator,
@@ -104,15 +197,127 @@ impl<'a, 'b> Receiver<'a, 'b> {
         if let (Some(name), None) = (record.model_label, model_class) {
             event.extra.insert("model_label".into(), name.into());
         }
+        event
+    }
+
+    /// Keeps a label or a skip until the file is known. What contradicts it is told.
+    fn wait(&mut self, item: ItemId, mut said: Waiting) {
+        let place = self.waiting.len();
+        let before = self.places.insert((item, said.event.annotator.clone(), said.at), place);
+        if let Some(before) = before.and_then(|before| self.waiting[before].take()) {
+            said.replaced = before.replaced;
+            if before.event.action == said.event.action {
+                self.imported.repeated += 1;
+            } else {
+                said.replaced.push(before.place);
+            }
+        }
+        self.waiting.push(Some(said));
+    }
+
+    /// Writes what waits, by time; what has none is said when it is imported, which is last.
+    fn write_waiting(&mut self) -> Result<()> {
+        let mut waiting: Vec<Waiting> = std::mem::take(&mut self.waiting).into_iter().flatten().collect();
+        waiting.sort_by_key(|said| (said.at.is_none(), said.at));
+        for Waiting { event, at, place, replaced } in waiting {
+            let (Action::Label(item, _) | Action::Skip(item)) = event.action else { unreachable!("only these wait") };
+            let row = place.row.map(|row| format!(" in row {row}")).unwrap_or_default();
+            let name = excerpt(&self.item(item).id);
+            for place in replaced {
+                let reason = format!("`{name}` has another label by {}{row}, which counts", excerpt(&event.annotator));
+                self.imported.conflicts.push(Problem { place: place.to_string(), reason });
+            }
+            let standing = self.writer.standing(item, &event.annotator)?;
+            let is_of_now = |standing: &&Standing| at.is_none_or(|at| at == standing.at);
+            let standing = standing.as_ref().filter(is_of_now);
+            let is_known = self.writer.event_of_key(event.key)?.is_some();
+            if standing.is_some_and(|standing| standing.class == event.action.class())
+                || is_known && at.is_some() && standing.is_none()
+            {
+                self.imported.already += 1;
+                continue;
+            }
+            if is_known {
+                self.say_again(event)?;
+            } else {
+                self.append(&event, at.is_some())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a record with a key, or one of something else than labels and skips.
+    fn write(&mut self, mut event: Event, content: Key) -> Result<()> {
         // A key that stands for something else: somebody edited the record, so it says something new. The new key holds the
         // old one, so that an edit can be taken back by another.
-        if let Some((_, before)) = self.writer.event_of_key(event.key)?
-            && (before.action != event.action || before.annotator != event.annotator)
-        {
+        let is_edited = self
+            .writer
+            .event_of_key(event.key)?
+            .is_some_and(|(_, before)| before.action != event.action || before.annotator != event.annotator);
+        if is_edited {
             event.key = Key::of(&["edited", &event.key.to_string(), &content.to_string()]);
         }
-        let is_new = self.writer.append(&event)?.is_new;
-        *if is_new { &mut self.imported.new } else { &mut self.imported.already } += 1;
+        self.note_edited_back(&event)?;
+        self.append(&event, !is_edited)
+    }
+
+    /// Whether a record says what it said before somebody edited it: an edit bears the time of what it replaced. A journal's
+    /// own lines have both, one after the other.
+    fn note_edited_back(&mut self, event: &Event) -> Result<()> {
+        let (Action::Label(item, _) | Action::Skip(item)) = event.action else { return Ok(()) };
+        let of = (item, event.annotator.clone());
+        let is_replaced = self.writer.standing(item, &event.annotator)?.is_some_and(|standing| {
+            standing.event <= self.before && standing.at == event.at && standing.class != event.action.class()
+        });
+        if !self.keyed.insert(of.clone()) {
+            self.edited_back.remove(&of);
+        } else if is_replaced && self.writer.event_of_key(event.key)?.is_some() {
+            self.edited_back.insert(of, event.clone());
+        }
+        Ok(())
+    }
+
+    /// What was edited back is said again.
+    fn write_edited_back(&mut self) -> Result<()> {
+        for event in std::mem::take(&mut self.edited_back).into_values() {
+            self.imported.already -= 1;
+            self.say_again(event)?;
+        }
+        Ok(())
+    }
+
+    /// Appends what was said before, and something else after it.
+    fn say_again(&mut self, mut event: Event) -> Result<()> {
+        let last = self.writer.last_event()?.0.to_string();
+        event.key = Key::of(&["again", &event.key.to_string(), &last]);
+        self.append(&event, false)
+    }
+
+    /// Appends an event. What is older than what the same annotator said of the item before this file is taken back at once,
+    /// so that the later word stands again; an edit is as late as the file.
+    fn append(&mut self, event: &Event, may_be_older: bool) -> Result<()> {
+        let later = match event.action {
+            Action::Label(item, _) | Action::Skip(item) if may_be_older => {
+                self.writer.standing(item, &event.annotator)?
+            }
+            _ => None,
+        };
+        let is_older = later.is_some_and(|later| later.event <= self.before && event.at < later.at);
+        let appended = self.writer.append(event)?;
+        if !appended.is_new {
+            self.imported.already += 1;
+        } else if is_older {
+            self.writer.append(&Event::new(&event.annotator, self.options.now, Action::Undo(appended.event)))?;
+            self.imported.older += 1;
+        } else {
+            self.imported.new += 1;
+            match event.action {
+                Action::Label(..) => self.imported.labels += 1,
+                Action::Skip(_) => self.imported.skips += 1,
+                Action::Undo(_) => self.imported.undos += 1,
+                Action::NewClass(_) | Action::Fields(_) => {}
+            }
+        }
         Ok(())
     }
 
@@ -133,15 +338,44 @@ impl<'a, 'b> Receiver<'a, 'b> {
         Ok(self.writer.event_of_key(key)?.map(|(id, _)| id))
     }
 
-    pub(super) fn finish(mut self) -> Imported {
-        for (field, count, first) in self.odd {
-            let instead = if field == "created_at" { "the time of import stands for it" } else { "nothing does" };
-            self.imported.notes.push(format!(
-                "`{field}` is not understood in {} records (first: {first}): it is kept as it is, and {instead}",
-                grouped(count)
+    pub(super) fn finish(mut self) -> Result<Imported> {
+        self.write_edited_back()?;
+        self.write_waiting()?;
+        let notes = &mut self.imported.notes;
+        if let Some((count, first)) = self.guessed {
+            let names = if count == 1 {
+                "1 name of an item is".into()
+            } else {
+                format!("{} names of items are", grouped(count))
+            };
+            notes.push(format!("{names} understood by the end of a path (first: {first})"));
+        }
+        for (new, (known, labels)) in self.twins {
+            let labels = if labels == 1 { "1 label".into() } else { format!("{} labels", grouped(labels)) };
+            notes.push(format!(
+                "`{}` ({labels}) is a new class beside `{}`: {SAME_CLASS}",
+                excerpt(&new),
+                excerpt(&known)
             ));
         }
-        self.imported
+        for (field, count, first) in self.odd {
+            let instead = if field == "created_at" { "the time of import stands for it" } else { "nothing does" };
+            let records = if count == 1 { "1 record".into() } else { format!("{} records", grouped(count)) };
+            notes.push(format!(
+                "`{field}` is not understood in {records} (first: {first}): it is kept as it is, and {instead}"
+            ));
+        }
+        Ok(self.imported)
+    }
+
+    fn several(&self, name: &str, first: ItemId, second: ItemId) -> String {
+        let id = |item| excerpt(&self.items.item(item).id);
+        format!(
+            "`{}` is the path of several items, such as `{}` and `{}`: an `id` tells them apart",
+            excerpt(name),
+            id(first),
+            id(second)
+        )
     }
 
     fn count(&mut self, place: &Place, added: Result<bool>) -> Result<()> {
@@ -167,14 +401,9 @@ impl<'a, 'b> Receiver<'a, 'b> {
             Done::Undo(key) => return Ok(self.undone(*key)?.map(Some)),
             done => done,
         };
-        let Some(item) = record.names.iter().find_map(|name| self.find(name)) else {
-            return Ok(Err(match record.names.first() {
-                Some(name) if self.items.contains_key(name.as_str()) => {
-                    format!("`{}` is the path of several items: an `id` tells them apart", excerpt(name))
-                }
-                Some(name) => format!("there is no item `{}`", excerpt(name)),
-                None => "names no item: a record has an `id` or a `path`".into(),
-            }));
+        let item = match self.item_of(&record.names) {
+            Ok(item) => item,
+            Err(reason) => return Ok(Err(reason)),
         };
         Ok(match done {
             Done::Skip => Ok(Some(Action::Skip(item))),
@@ -184,6 +413,23 @@ impl<'a, 'b> Receiver<'a, 'b> {
                 Err(reason) => Err(reason),
             },
             _ => Ok(None),
+        })
+    }
+
+    /// The item that the first name means which means one.
+    fn item_of(&mut self, names: &[String]) -> std::result::Result<ItemId, String> {
+        let mut unclear = None;
+        for name in names {
+            match self.find(name) {
+                Ok(Some(item)) => return Ok(item),
+                Ok(None) => {}
+                Err(reason) => drop(unclear.get_or_insert(reason)),
+            }
+        }
+        Err(match (unclear, names.first()) {
+            (Some(reason), _) => reason,
+            (None, Some(name)) => format!("there is no item `{}`{}", excerpt(name), self.example()),
+            (None, None) => "names no item: a record has an `id` or a `path`".into(),
         })
     }
 
@@ -207,6 +453,9 @@ impl<'a, 'b> Receiver<'a, 'b> {
     ) -> Result<std::result::Result<Option<Class>, String>> {
         let name = text.trim();
         if let Some(class) = self.writer.class(name) {
+            if let Some((_, labels)) = self.twins.get_mut(name) {
+                *labels += 1;
+            }
             return Ok(Ok(Some(class)));
         }
         if is_missing(name) {
@@ -215,16 +464,26 @@ impl<'a, 'b> Receiver<'a, 'b> {
         if !self.options.new_classes {
             return Ok(Err(self.no_class(name)));
         }
+        let twin = self.by_likeness().insert(alike(name), name.to_owned());
         let at = record.at.unwrap_or(self.options.now);
         let added = self.writer.append(&Event::new(annotator, at, Action::NewClass(name.to_owned())));
         match added {
             Ok(_) => {
                 self.imported.new_classes.push(name.to_owned());
+                self.twins.extend(twin.map(|known| (name.to_owned(), (known, 1))));
                 Ok(Ok(self.writer.class(name)))
             }
             Err(Error::Usage { problem, .. }) => Ok(Err(problem)),
             Err(error) => Err(error),
         }
+    }
+
+    fn by_likeness(&mut self) -> &mut HashMap<String, String> {
+        if self.by_likeness.is_empty() {
+            let classes = self.writer.class_names();
+            self.by_likeness = classes.into_iter().map(|name| (alike(name), name.to_owned())).collect();
+        }
+        &mut self.by_likeness
     }
 
     fn no_class(&self, name: &str) -> String {
@@ -236,32 +495,6 @@ impl<'a, 'b> Receiver<'a, 'b> {
             format!("there are {} classes", grouped(classes.len()))
         };
         format!("`{}` is not a class ({hint}); `--new-classes` makes it one", excerpt(name))
-    }
-
-    /// Whether the file said the same before. What contradicts it is told.
-    fn repeats(&mut self, record: &Record, action: &Action, annotator: &str) -> bool {
-        let (item, class) = match action {
-            Action::Label(item, class) => (*item, Some(*class)),
-            Action::Skip(item) => (*item, None),
-            Action::Undo(_) | Action::NewClass(_) | Action::Fields(_) => return false,
-        };
-        let has_time = record.key.is_some() || record.at.is_some();
-        match self.before.entry((item, annotator.to_owned())) {
-            Entry::Vacant(entry) => {
-                entry.insert((class, record.place.row));
-                false
-            }
-            Entry::Occupied(mut entry) => {
-                let (before, row) = entry.insert((class, record.place.row));
-                if !has_time && before != class {
-                    let name = record.names.first().map(|name| excerpt(name)).unwrap_or_default();
-                    let row = row.map(|row| format!(" in row {row}")).unwrap_or_default();
-                    let reason = format!("`{name}` has another label by {}{row}: this one stands", excerpt(annotator));
-                    self.imported.conflicts.push(Problem { place: record.place.to_string(), reason });
-                }
-                !has_time && before == class
-            }
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! | field | holds |
 //! |---|---|
 //! | `action` | `label` (where it is absent), `skip`, `undo`, `class`, `fields` |
-//! | `id`, `path` | the item; `path` alone will do, and so will `file_name` |
+//! | `id`, `path` | the item; `path` alone will do, and so will `file_name`, or else `file`, `filename` or `image` |
 //! | `label` | the class |
 //! | `annotator`, `created_at` (or `when`), `seconds` | who, when (RFC 3339), how long |
 //! | `source`, `why`, `round` | the rule that asked, its reason, the round |
@@ -17,6 +17,12 @@ use serde_json::{Map, Value, json};
 use super::names::Names;
 use crate::event::{Action, Asked, Event, Key};
 use crate::moment::Moment;
+
+/// Fields that name the item, the likeliest first.
+pub(super) const NAMES: [&str; 3] = ["id", "path", "file_name"];
+
+/// What names the item where none of [`NAMES`] is there.
+pub(super) const OTHER_NAMES: [&str; 3] = ["file", "filename", "image"];
 
 /// An event as a file tells it.
 pub(super) struct Record {
@@ -59,7 +65,10 @@ impl Record {
     /// From fields of which nothing is known. `label` is the name of the field that holds the label.
     pub(super) fn of(place: Place, fields: Map<String, Value>, label: &str) -> Record {
         let mut fields = Fields { fields, odd: Vec::new() };
-        let names = ["id", "path", "file_name"].into_iter().filter_map(|name| fields.text(name)).collect();
+        let mut names: Vec<String> = NAMES.into_iter().filter_map(|name| fields.text(name)).collect();
+        if names.is_empty() {
+            names.extend(OTHER_NAMES.into_iter().find_map(|name| fields.text(name)));
+        }
         let text = fields.text(label).unwrap_or_default();
         let done = match fields.text("action").as_deref() {
             None | Some("label") if fields.odd.iter().any(|odd| odd == label) => Done::Odd,

@@ -24,8 +24,9 @@ fn read_with(journal: &mut Journal, folder: &Scratch, name: &str, content: &str,
     std::fs::write(folder.path(name), content).unwrap();
     let imported = import(journal, &folder.path(name), options).unwrap();
     journal.check().unwrap();
-    let Imported { records, new, already, repeated, unlabelled, problems, .. } = &imported;
-    assert_eq!(*records, new + already + repeated + unlabelled + problems.len(), "every record is counted once");
+    let Imported { records, new, already, repeated, older, unlabelled, problems, conflicts, .. } = &imported;
+    let counted = new + already + repeated + older + unlabelled + problems.len() + conflicts.len();
+    assert_eq!(*records, counted, "every record is counted once");
     imported
 }
 
@@ -66,27 +67,28 @@ fn a_table_says_who_labelled_what_and_all_that_is_wrong_is_counted() {
     assert_eq!(
         problems(&imported),
         [
-            "labels.csv, row 4: there is no item `zebra`",
+            "labels.csv, row 4: there is no item `zebra`: items are called such as `a`",
             "labels.csv, row 5: `cow` is not a class (known: cat, dog); `--new-classes` makes it one",
             "labels.csv, row 10: has 2 fields, the header has 5",
             "labels.csv, row 12: `dogg` is not a class (did you mean `dog`?); `--new-classes` makes it one",
         ]
     );
-    assert_eq!((imported.records, imported.new, imported.unlabelled, imported.repeated), (11, 4, 2, 1));
+    assert_eq!((imported.records, imported.new, imported.unlabelled, imported.repeated), (11, 3, 2, 1));
     assert_eq!(imported.conflicts.len(), 1);
-    assert!(imported.conflicts[0].reason.contains("`b` has another label by bo in row 8"), "{:?}", imported.conflicts);
-    assert!(imported.notes[0].contains("`created_at` is not understood in 1 records"), "{:?}", imported.notes);
+    assert!(imported.conflicts[0].place.ends_with("labels.csv, row 8"), "{:?}", imported.conflicts);
+    assert_eq!(imported.conflicts[0].reason, "`b` has another label by bo in row 9, which counts");
+    assert!(imported.notes[0].contains("`created_at` is not understood in 1 record "), "{:?}", imported.notes);
     assert_eq!(
         standing(&journal),
         [(1, "ann".into(), Some(0)), (2, "bo".into(), Some(0)), (4, "import".to_owned(), Some(1))]
     );
     let events = journal.events(EventId(2)).unwrap();
     assert_eq!((events[0].1.at, &events[0].1.extra["mood"]), (at(3600), &json!("good")));
-    assert_eq!((events[3].1.at, &events[3].1.extra["created_at"]), (at(1000), &json!("yesterday")));
+    assert_eq!((events[2].1.at, &events[2].1.extra["created_at"]), (at(1000), &json!("yesterday")));
 
     // a second time, nothing is new
     let again = read_with(&mut journal, &folder, "labels.csv", table, &Options { now: at(2000), ..options() });
-    assert_eq!((again.new, again.already, again.repeated), (0, 4, 1));
+    assert_eq!((again.new, again.already, again.repeated), (0, 3, 1));
 }
 
 #[test]
@@ -97,10 +99,14 @@ fn other_tables_are_read_where_they_are_clear() {
     let imported = read_with(&mut journal, &folder, "a.csv", "file_name;class\r\na;cat\r\nb;dog\r\n", &class);
     assert_eq!(imported.new, 2);
     assert_eq!(read(&mut journal, &folder, "b.tsv", "label\tid\ndog\tc").new, 1);
+    for (name, id) in [("file", "a"), ("filename", "b"), ("image", "c")] {
+        assert_eq!(read(&mut journal, &folder, "c.csv", &format!("{name},label,annotator\n{id},dog,bo\n")).new, 1);
+    }
     for (table, part) in [
         ("", "is empty"),
         ("id,klass\na,cat\n", "row 1: has no column `label`"),
         ("label\ncat\n", "row 1: has no column `id`"),
+        ("picture,label\na,cat\n", "row 1: has no column `id`"),
         ("id,label,id\na,cat,b\n", "row 1: names the column `id` twice"),
         ("id,label\na,cat\nb,\"dog\nc,cat\n", "row 3: a quote opens here and does not close"),
     ] {
@@ -108,7 +114,7 @@ fn other_tables_are_read_where_they_are_clear() {
         let before = journal.last_event().unwrap();
         let error = import(&mut journal, &folder.path("bad.csv"), &options()).expect_err(table);
         assert!(error.to_string().contains(part), "{error}");
-        assert!(error.hint().is_some());
+        assert!(error.hint().is_some_and(|hint| !hint.contains("did you mean `label`")), "{error:?}");
         assert_eq!(journal.last_event().unwrap(), before, "nothing of a broken file is taken");
     }
     std::fs::write(folder.path("latin.csv"), b"id,label\na,cat\nb,d\xf6g\n").unwrap();
@@ -133,7 +139,7 @@ fn a_path_that_several_items_have_names_none_of_them() {
     let imported = read(&mut journal, &folder, "labels.csv", table);
     assert_eq!(
         problems(&imported),
-        ["labels.csv, row 2: `scan.png` is the path of several items: an `id` tells them apart"]
+        ["labels.csv, row 2: `scan.png` is the path of several items, such as `1` and `2`: an `id` tells them apart"]
     );
     // an id is meant before a path
     assert_eq!(standing(&journal), [(4, "import".to_owned(), Some(0))]);
@@ -147,9 +153,176 @@ fn classes_can_come_with_a_file() {
     let new = Options { new_classes: true, ..options() };
     let table = "id,label\na,cow\nb,\"cat, \"\"big\"\"\"\nc,NaN\n";
     let imported = read_with(&mut journal, &folder, "labels.csv", table, &new);
-    assert_eq!(imported.new_classes, ["cow", "cat, \"big\""]);
+    assert_eq!((&imported.new_classes[..], &imported.notes[..]), (&["cow".into(), "cat, \"big\"".into()][..], &[][..]));
     assert_eq!((imported.new, imported.unlabelled), (2, 1));
     assert_eq!(journal.classes().unwrap(), ["cat", "dog", "cow", "cat, \"big\""]);
+}
+
+#[test]
+fn a_new_class_that_may_be_an_old_one_is_told() {
+    let folder = Scratch::new("twins");
+    let mut journal = empty(&folder.path("project.db"), &["b", "caf\u{e9}", "big cat"]);
+    let ids: Vec<Item> = ["1", "2", "3", "4", "5", "6"]
+        .map(|id| Item { id: id.into(), path: None, content: Content::of(id.as_bytes()), split: Split::Train })
+        .into();
+    journal.add_items(&ids).unwrap();
+    let new = Options { new_classes: true, ..options() };
+    let table = "id,label\n1,b \n2,B\n3, B\n4,cafe\u{301}\n5,Big  Cat\n6,dog\n";
+    let imported = read_with(&mut journal, &folder, "labels.csv", table, &new);
+    assert_eq!(journal.classes().unwrap(), ["b", "caf\u{e9}", "big cat", "B", "cafe\u{301}", "Big  Cat", "dog"]);
+    assert_eq!(
+        imported.notes,
+        [
+            "`B` (2 labels) is a new class beside `b`: did you mean the same class?",
+            "`Big  Cat` (1 label) is a new class beside `big cat`: did you mean the same class?",
+            "`cafe\u{301}` (1 label) is a new class beside `caf\u{e9}`: did you mean the same class?",
+        ]
+    );
+}
+
+/// What stands of the first item.
+fn first(journal: &Journal) -> Option<u16> {
+    standing(journal).first().and_then(|(_, _, class)| *class)
+}
+
+#[test]
+fn a_correction_back_to_an_earlier_label_counts() {
+    let folder = Scratch::new("back");
+    let mut journal = folder.pets(2);
+    let choice = |class: &str| json!([{"from_name": "k", "type": "choices", "value": {"choices": [class]}}]);
+    let day = |class: &str| format!("id,label,created_at\nb,{class},2026-11-26\n");
+    let studio = |class: &str| {
+        json!([{"data": {"text": "a"}, "annotations": [
+            {"completed_by": "ann", "created_at": "2026-11-26T09:00:00Z", "result": choice(class)}]}])
+        .to_string()
+    };
+    let table = |class: &str| format!("id,label,annotator\na,{class},bo\n");
+    let whose = |journal: &Journal, who: &str| standing(journal).iter().find(|(_, by, _)| by == who).unwrap().2;
+    for (file, of, who) in
+        [("a.csv", &table as &dyn Fn(&str) -> String, "bo"), ("a.json", &studio, "ann"), ("day.csv", &day, "import")]
+    {
+        for (class, number) in [("cat", 0), ("dog", 1), ("cat", 0), ("dog", 1)] {
+            assert_eq!(read(&mut journal, &folder, file, &of(class)).new, 1, "{file}");
+            assert_eq!(whose(&journal, who), Some(number), "{file}");
+            // the same again is no more
+            let last = journal.last_event().unwrap();
+            assert_eq!(read(&mut journal, &folder, file, &of(class)).already, 1, "{file}");
+            assert_eq!(journal.last_event().unwrap(), last);
+        }
+    }
+}
+
+#[test]
+fn a_file_says_what_it_says_last() {
+    let folder = Scratch::new("last");
+    let mut journal = folder.pets(2);
+    let table = "id,label\na,cat\na,dog\na,cat\n";
+    let imported = read(&mut journal, &folder, "labels.csv", table);
+    assert_eq!((imported.new, first(&journal)), (1, Some(0)));
+    let told: Vec<&str> = imported.conflicts.iter().map(|problem| problem.reason.as_str()).collect();
+    assert_eq!(told, ["`a` has another label by import in row 4, which counts"; 2]);
+    assert!(imported.conflicts[0].place.ends_with("row 2") && imported.conflicts[1].place.ends_with("row 3"));
+    let again = read(&mut journal, &folder, "labels.csv", table);
+    assert_eq!((again.new, again.already, again.conflicts.len()), (0, 1, 2));
+    // undone meanwhile, it is said anew
+    journal.undo("import", at(2000), Key::of(&["undo"])).unwrap();
+    assert_eq!(read(&mut journal, &folder, "labels.csv", table).new, 1);
+    assert_eq!(first(&journal), Some(0));
+    // but who says when, says only once that it was so then
+    let then = "id,label,created_at\nb,cat,2026-11-26T09:00:00Z\n";
+    assert_eq!(read(&mut journal, &folder, "then.csv", then).new, 1);
+    journal.undo("import", at(3000), Key::of(&["undo 2"])).unwrap();
+    assert_eq!(read(&mut journal, &folder, "then.csv", then).already, 1);
+    assert_eq!(standing(&journal).len(), 1);
+}
+
+#[test]
+fn of_labels_with_a_time_the_latest_stands_whatever_their_order() {
+    let folder = Scratch::new("older");
+    let line = |class: &str, second: i64| {
+        json!({"id": "a", "label": class, "annotator": "ann", "created_at": at(second).to_string()}).to_string()
+    };
+    // in one file
+    let mut journal = folder.pets(1);
+    let both = [line("dog", 5), line("cat", 1)].join("\n");
+    assert_eq!(read(&mut journal, &folder, "both.jsonl", &both).new, 2);
+    assert_eq!(first(&journal), Some(1));
+    journal.undo("ann", at(9), Key::of(&["undo"])).unwrap();
+    assert_eq!(first(&journal), Some(0), "the earlier one stands again");
+
+    // in two files, and by a journal's own lines
+    let mut journal = empty(&folder.path("other.db"), &["cat", "dog"]);
+    let item = Item { id: "a".into(), path: None, content: Content::of(b"a"), split: Split::Train };
+    journal.add_items(&[item]).unwrap();
+    read(&mut journal, &folder, "late.jsonl", &line("dog", 5));
+    let early = read(&mut journal, &folder, "early.jsonl", &line("cat", 1));
+    assert_eq!((early.new, early.older, first(&journal)), (0, 1, Some(1)));
+    let last = journal.last_event().unwrap();
+    let again = read(&mut journal, &folder, "early.jsonl", &line("cat", 1));
+    assert_eq!((again.older, again.already, journal.last_event().unwrap()), (0, 1, last));
+    let keyed = line("cat", 2).replace("{\"annotator", &format!("{{\"key\":\"{}\",\"annotator", Key::of(&["k"])));
+    let keyed = read(&mut journal, &folder, "keyed.jsonl", &keyed);
+    assert_eq!((keyed.new, keyed.older, first(&journal)), (0, 1, Some(1)));
+    // at the same time, the later in the journal stands
+    assert_eq!(read(&mut journal, &folder, "tie.jsonl", &line("cat", 5)).new, 1);
+    assert_eq!(first(&journal), Some(0));
+    let labels = |journal: &Journal| {
+        let events = journal.events(EventId(0)).unwrap();
+        events.iter().filter(|(_, event)| matches!(event.action, Action::Label(..))).count()
+    };
+    assert_eq!(labels(&journal), 4, "all are kept");
+    journal.check().unwrap();
+}
+
+#[test]
+fn paths_of_other_programs_name_items_and_unclear_ones_are_told() {
+    let folder = Scratch::new("names");
+    let mut journal = empty(&folder.path("project.db"), &["cat"]);
+    let item = |path: &str| Item {
+        id: path.into(),
+        path: Some(path.into()),
+        content: Content::of(path.as_bytes()),
+        split: Split::Train,
+    };
+    let paths = ["i110.png", "i111.png", "p47.png", "p48.png", "p49.png", "x/1.png", "y/1.png"];
+    journal.add_items(&paths.map(item)).unwrap();
+    let result = json!([{"from_name": "k", "type": "choices", "value": {"choices": ["cat"]}}]);
+    let task =
+        |image: &str| json!({"data": {"image": image}, "annotations": [{"completed_by": 1, "result": result.clone()}]});
+    let tasks = json!([
+        task("/data/upload/3/1a2b3c4d-i110.png"),
+        task("/data/local-files/?d=photos/unlabelled/i111.png"),
+        task("/data/upload/3/1a2b3c4d-1.png"),
+        task("/data/upload/3/1a2b3c4d-2.png"),
+    ]);
+    let imported = read(&mut journal, &folder, "tasks.json", &tasks.to_string());
+    assert_eq!((imported.tasks, imported.labels), (4, 2));
+    let said = problems(&imported);
+    assert!(said[0].contains("is the path of several items, such as `x/1.png` and `y/1.png`"), "{said:?}");
+    assert!(said[1].contains("name no item (`/data/upload/3/1a2b3c4d-2.png`): items are called such as `i110.png`"));
+    assert_eq!(
+        imported.notes,
+        ["2 names of items are understood by the end of a path \
+          (first: `/data/upload/3/1a2b3c4d-i110.png` is `i110.png`)"]
+    );
+    let table = "file,label\n./p47.png,cat\n/abs/path/of/pool/p48.png,cat\npool/p49.png,cat\n";
+    assert_eq!(read(&mut journal, &folder, "labels.csv", table).new, 3);
+    let items: Vec<i64> = standing(&journal).iter().map(|(item, ..)| *item).collect();
+    assert_eq!(items, [1, 2, 3, 4, 5]);
+    // and so it is there when it comes again
+    assert_eq!(read(&mut journal, &folder, "labels.csv", table).already, 3);
+}
+
+#[test]
+fn an_export_says_how_much_it_is() {
+    let folder = Scratch::new("exported");
+    let mut journal = folder.pets(3);
+    journal.append_all(&[label("ann", 1, 1, 0), label("bo", 2, 2, 0)]).unwrap();
+    let count = |name: &str| {
+        let exported = export(&journal, by_name(name), &mut Vec::new()).unwrap();
+        (exported.records, exported.tasks)
+    };
+    assert_eq!([count("csv"), count("label-studio")], [(2, None), (2, Some(3))]);
 }
 
 #[test]
@@ -223,14 +396,16 @@ fn label_studios_export_is_read_and_all_its_fields_come_back() {
     assert!(said[2].starts_with("tasks.json, row 3: its `data` name no item (`zebra`)"), "{said:?}");
     assert_eq!(said[2], said[3], "one for each of its two annotations");
     assert!(said[4].starts_with("tasks.json, row 4: is no task") && said[4].contains("not as JSON-MIN"), "{said:?}");
-    // two tasks with fields of their own, two labels and a skip
-    assert_eq!((imported.records, imported.new, imported.unlabelled), (11, 5, 1));
+    assert_eq!((imported.records, imported.new, imported.unlabelled), (9, 3, 1));
+    assert_eq!((imported.tasks, imported.fields, imported.labels, imported.skips), (4, 2, 2, 1));
     assert_eq!(
         standing(&journal),
         [(1, "2".to_owned(), None), (1, "ann@example.org".into(), Some(0)), (2, "2".into(), Some(1))]
     );
-    let ann = journal.events(EventId(3)).unwrap()[0].1.clone();
-    assert_eq!((ann.seconds, ann.at), (Some(3.25), Moment::parse("2024-05-01T10:11:12.131415Z").unwrap()));
+    let events = journal.events(EventId(3)).unwrap();
+    let ann = &events.iter().find(|(_, event)| event.annotator == "ann@example.org").unwrap().1;
+    // when it was changed last
+    assert_eq!((ann.seconds, ann.at), (Some(3.25), Moment::parse("2024-05-01T10:11:13Z").unwrap()));
 
     let there: Value = serde_json::from_str(TASKS).unwrap();
     let mut back: Value = serde_json::from_str(&written(&journal, by_name("label-studio"))).unwrap();
@@ -247,7 +422,7 @@ fn label_studios_export_is_read_and_all_its_fields_come_back() {
     // what was exported adds nothing
     let text = written(&journal, by_name("label-studio"));
     let again = read(&mut journal, &folder, "again.json", &text);
-    assert_eq!((again.new, again.already), (0, 5));
+    assert_eq!((again.new, again.already, again.fields), (0, 3, 0));
 }
 
 /// Every value that holds no others, with its path.
@@ -284,8 +459,8 @@ fn one_of_several_questions_can_be_chosen() {
     assert!(exported.contains("grim"), "{exported}");
     let mut other = empty(&folder.path("other.db"), &["cat", "dog"]);
     other.add_items(&journal.items().unwrap().into_iter().map(|(_, item)| item).collect::<Vec<_>>()).unwrap();
-    // the label, and the task's own text
-    assert_eq!(read(&mut other, &folder, "exported.json", &exported).new, 2);
+    let imported = read(&mut other, &folder, "exported.json", &exported);
+    assert_eq!((imported.new, imported.fields), (1, 1), "the label, and the task's own text");
     assert_eq!(standing(&other), standing(&journal));
 }
 
@@ -313,6 +488,26 @@ fn an_edited_export_says_something_new() {
         assert_eq!(imported.new, 1, "{name}: {imported:?}\n{edited}");
         assert_eq!(standing(&journal)[0].2, Some(u16::from(to == "dog")), "{name}");
     }
+}
+
+#[test]
+fn an_edit_of_an_export_can_be_edited_back() {
+    let folder = Scratch::new("edited-back");
+    let mut journal = folder.pets(1);
+    journal.append(&label("ann", 1, 1, 0)).unwrap();
+    let cat = written(&journal, by_name("csv"));
+    let dog = cat.replace("a,,cat", "a,,dog");
+    for (table, class) in [(&dog, 1), (&cat, 0), (&dog, 1), (&cat, 0)] {
+        assert_eq!(read(&mut journal, &folder, "labels.csv", table).new, 1);
+        assert_eq!(first(&journal), Some(class));
+        assert_eq!(read(&mut journal, &folder, "labels.csv", table).already, 1);
+    }
+    // who labelled anew meanwhile is not contradicted by an old file
+    journal.append(&label("ann", 7, 1, 1)).unwrap();
+    assert_eq!(read(&mut journal, &folder, "labels.csv", &cat).already, 1);
+    assert_eq!(first(&journal), Some(1));
+    let lines = written(&journal, by_name("jsonl"));
+    assert_eq!(read(&mut journal, &folder, "all.jsonl", &lines).new, 0);
 }
 
 #[test]
@@ -538,6 +733,7 @@ fn round_trip(folder: &Scratch, journal: &Journal, items: &[Item], format: &Form
     // and what is there already is not taken twice
     let again = read(&mut back, folder, &format!("trip{}", format.endings[0]), &text);
     assert_eq!((again.new, again.already), (0, imported.new), "{}", format.name);
+    assert_eq!((imported.older, again.fields), (0, 0), "{}", format.name);
     back
 }
 

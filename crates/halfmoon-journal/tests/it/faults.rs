@@ -124,6 +124,83 @@ fn processes_that_write_at_once_lose_nothing() {
     journal.check().unwrap();
 }
 
+/// Reads what may only be read, and says what it found.
+#[test]
+#[ignore = "run by the others"]
+fn is_a_reader() {
+    let Ok(path) = std::env::var(PATH) else { return };
+    let path = Path::new(&path);
+    let said = match Journal::open_to_read(path) {
+        Err(error) => format!("{error}"),
+        Ok(mut journal) => {
+            let labels = standing(&journal).len();
+            let now = journal.snapshot().unwrap();
+            journal.check().unwrap();
+            drop(now);
+            let refused = journal.append(&label("bo", 1, 1, 0)).expect_err("it may only be read");
+            format!("{labels} labels; {refused}")
+        }
+    };
+    std::io::stdout().lock().write_all(format!("\nfound {said}\n").as_bytes()).unwrap();
+}
+
+/// What somebody finds who may not write into this folder.
+#[cfg(unix)]
+fn read_by_another(folder: &Scratch, path: &Path, file_mode: u32) -> String {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    // A copy that everybody may run.
+    let program = folder.path("reader");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    mode(&program, 0o755);
+    for ending in ["", "-wal", "-shm"] {
+        let file = path.with_file_name(format!("project.db{ending}"));
+        if file.exists() {
+            mode(&file, file_mode);
+        }
+    }
+    mode(&folder.0, 0o555);
+    let mut command = Command::new(&program);
+    command.args(["--exact", "faults::is_a_reader", "--ignored", "--nocapture", "--test-threads=1"]).env(PATH, path);
+    // Nothing is refused to root.
+    if folder.0.metadata().unwrap().uid() == 0 {
+        command.uid(65534).gid(65534);
+    }
+    let output = command.output().unwrap();
+    mode(&folder.0, 0o755);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found = said.lines().find_map(|line| line.strip_prefix("found "));
+    found.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr))).to_owned()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_project_that_may_only_be_read_is_read() {
+    let folder = Scratch::new("read only");
+    let mut journal = folder.pets(3);
+    let path = journal.path().to_owned();
+    journal.append_all(&[label("ann", 1, 1, 0), label("ann", 2, 2, 1)]).unwrap();
+    // While another process has it open: a log lies beside it.
+    let found = read_by_another(&folder, &path, 0o444);
+    assert!(found.starts_with("2 labels; "), "{found}");
+    journal.close().unwrap();
+    for file_mode in [0o444, 0o666] {
+        let found = read_by_another(&folder, &path, file_mode);
+        assert!(found.starts_with("2 labels; ") && found.contains("may not be written"), "{file_mode:o}: {found}");
+    }
+    // The log of a writer that was killed, without what tells where its labels are.
+    let mut journal = Journal::open(&path).unwrap();
+    journal.append(&label("ann", 3, 3, 1)).unwrap();
+    let log = std::fs::read(folder.path("project.db-wal")).unwrap();
+    let file = std::fs::read(&path).unwrap();
+    journal.close().unwrap();
+    std::fs::write(&path, file).unwrap();
+    std::fs::write(folder.path("project.db-wal"), log).unwrap();
+    let found = read_by_another(&folder, &path, 0o444);
+    assert!(found.contains("may only be read, and ") && found.contains("project.db-wal holds labels"), "{found}");
+}
+
 /// A limit on the size of files stands for a full disk: writes fail half-way, as there.
 #[test]
 #[cfg(unix)]

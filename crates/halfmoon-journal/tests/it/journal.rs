@@ -156,13 +156,31 @@ fn all_events_of_a_call_are_written_or_none() {
 }
 
 #[test]
+fn a_round_is_written_with_its_answers_or_not_at_all() {
+    let folder = Scratch::new("round");
+    let mut journal = folder.pets(2);
+    let round = Round { round: 1, model: None, rule: "bald".into(), size: 2, seed: None, at: at(3), about: Map::new() };
+    let answers = [label("ann", 1, 1, 0), label("ann", 2, 2, 1)];
+    journal.answer_round(&[label("ann", 1, 1, 0), label("ann", 2, 9, 0)], &round).expect_err("no item 9");
+    journal.answer_round(&answers, &Round { round: 0, ..round.clone() }).expect_err("no round 0");
+    assert_eq!((standing(&journal), journal.rounds().unwrap()), (vec![], vec![]));
+    let appended = journal.answer_round(&answers, &round).unwrap();
+    assert!(appended.len() == 2 && appended.iter().all(|one| one.is_new));
+    // a second try is no second round, and another round is not answered
+    assert!(journal.answer_round(&answers, &round).unwrap().iter().all(|one| !one.is_new));
+    journal.answer_round(&[label("bo", 1, 1, 0)], &Round { size: 1, ..round.clone() }).expect_err("another round 1");
+    assert_eq!((standing(&journal).len(), journal.rounds().unwrap()), (2, vec![round]));
+}
+
+#[test]
 fn what_is_no_journal_is_an_error() {
     let folder = Scratch::new("foreign");
     let open = |name: &str| {
         let error = Journal::open(&folder.path(name)).expect_err(name);
         (error.to_string(), error.hint().map(str::to_owned))
     };
-    assert!(open("absent").0.contains("absent: "), "{:?}", open("absent"));
+    assert!(open("absent").0.ends_with("absent: there is no project"), "{:?}", open("absent"));
+    assert!(open("absent").1.unwrap().contains("halfmoon init"));
     std::fs::write(folder.path("empty"), "").unwrap();
     assert!(open("empty").0.ends_with("is empty: making it was cut short"));
     std::fs::write(folder.path("text"), "id,label\n".repeat(1000)).unwrap();

@@ -31,7 +31,7 @@ pub(super) fn review(args: &Review) -> Result<Found, Failure> {
         .into());
     }
     guard(args, &[("the project", args.of.clone())])?;
-    let journal = Journal::open(&args.of)?;
+    let journal = Journal::open_to_read(&args.of)?;
     let now = journal.snapshot()?;
     let (classes, items) = (journal.classes()?, journal.items()?);
     let annotators = Annotators::of(journal.labels()?, classes.len());
@@ -88,7 +88,8 @@ struct Doubt<'a> {
     votes: &'a [Vote],
 }
 
-/// Items on which annotators disagree, or whose label those gave who are often wrong.
+/// Items on which annotators disagree, or whose label several gave who are often wrong. A label that nobody contradicts is in
+/// no doubt.
 fn disagreements(
     annotators: &Annotators,
     skills: &Skills,

@@ -177,6 +177,7 @@ fn told(imported: &Imported) -> Value {
         "new": imported.new,
         "already": imported.already,
         "repeated": imported.repeated,
+        "older": imported.older,
         "unlabelled": imported.unlabelled,
         "left_out": imported.problems.len(),
         "problems": left(&imported.problems),
