@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use icu_normalizer::ComposingNormalizerBorrowed;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::dataset::Class;
 use crate::error::{Error, Place, Result, did_you_mean};
@@ -104,10 +104,7 @@ pub fn grouped(count: usize) -> String {
 pub fn alike(class: &str) -> String {
     match class.trim().parse::<f64>() {
         Ok(number) if number.is_finite() => number.to_string(),
-        _ => {
-            let composed = ComposingNormalizerBorrowed::new_nfc().normalize(class).to_lowercase();
-            composed.split_whitespace().collect()
-        }
+        _ => class.nfc().collect::<String>().to_lowercase().split_whitespace().collect(),
     }
 }
 
