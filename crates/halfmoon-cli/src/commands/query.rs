@@ -157,7 +157,12 @@ impl Candidates {
         let wants_places = questions.needs.iter().any(|need| matches!(need, Need::Places | Need::Codes));
         let mut found = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0, 0);
         let (ids, parts, sampled, inputs, unreadable, copies) = &mut found;
-        let options = super::options(asked, reading)?;
+        let mut options = super::options(asked, reading)?;
+        // A project is given labels by id: the ids are those that `init` takes from the same file.
+        if let Some(why) = read::why_counted(from, &asked.data.schema, &options)? {
+            eprintln!("note: {why}");
+            options.count_rows = true;
+        }
         read::stream(from, &asked.data.schema, &options, &mut |chunk| {
             let is_readable = |row: &usize| chunk.status[*row].is_readable();
             let rows: Vec<usize> = (0..chunk.ids.len()).filter(is_readable).collect();
