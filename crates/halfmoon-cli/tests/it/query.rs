@@ -90,3 +90,21 @@ fn tasks_for_label_studio_name_the_item_and_what_the_model_says() {
     assert_eq!(first["meta"]["rule"], "margin");
     assert!(first["predictions"][0]["score"].as_f64().unwrap() <= 1.0);
 }
+
+#[test]
+fn a_query_names_items_as_a_project_of_the_same_table_does() {
+    let place = place();
+    let rows = place.read("pool.csv");
+    let with_ids = |id: &dyn Fn(usize) -> String| {
+        let row = |(number, row): (usize, &str)| {
+            if number == 0 { format!("id,{row}\n") } else { format!("{},{row}\n", id(number)) }
+        };
+        rows.lines().enumerate().map(row).collect::<String>()
+    };
+    place.write("named.csv", with_ids(&|number| format!("p{number}")));
+    assert_eq!(ids(&place.run("query run1 named.csv -n 3").exits(0).out)[0], "p30");
+    place.write("shared.csv", with_ids(&|number| (number / 2).to_string()));
+    let said = place.run("query run1 shared.csv -n 3").exits(0);
+    let said = said.tells(&["column `id` does not name the items, since rows 3 and 4 share `1`"]);
+    assert_eq!(ids(&said.out)[0], "30");
+}
