@@ -111,8 +111,9 @@ fn labels_by_id_go_to_the_rows_of_those_ids() {
             .tells(&["20 labels are those of project.db", "learning from 20 labelled and 20 unlabelled items"]);
         let answers = place.predict("pets.csv");
         let right = |number: usize| (ids(number), ["cat", "dog"][number % 2].to_owned());
-        let answered = answers.ids().into_iter().zip(answers.labels()).map(|(id, label)| (id.into(), label.into()));
-        assert_eq!(answered.collect::<Vec<(String, String)>>(), (0..40).map(right).collect::<Vec<_>>());
+        let answered =
+            answers.ids().into_iter().zip(answers.labels()).map(|(id, label)| (id.to_owned(), label.to_owned()));
+        assert_eq!(answered.collect::<Vec<_>>(), (0..40).map(right).collect::<Vec<_>>());
     }
 }
 
