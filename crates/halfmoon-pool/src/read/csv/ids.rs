@@ -56,17 +56,14 @@ impl RowIds {
     pub(super) fn push(&mut self, record: &Record, number: u64) {
         self.numbers.push(number);
         let Some((_, at)) = self.column.as_ref().filter(|_| self.fault.is_none()) else { return };
-        match id_of(record, Some(*at)) {
-            Some(name) => {
-                self.names.push(name.to_owned());
-                self.lines.push(record.line);
-            }
-            None => {
-                let is_empty = record.get(*at).is_none_or(|text| text.trim().is_empty());
-                let why = if is_empty { "has none" } else { "has one that is not one line of text" };
-                self.fault = Some(format!("row {} {why}", record.line));
-                (self.names, self.lines) = (Vec::new(), Vec::new());
-            }
+        if let Some(name) = id_of(record, Some(*at)) {
+            self.names.push(name.to_owned());
+            self.lines.push(record.line);
+        } else {
+            let is_empty = record.get(*at).is_none_or(|text| text.trim().is_empty());
+            let why = if is_empty { "has none" } else { "has one that is not one line of text" };
+            self.fault = Some(format!("row {} {why}", record.line));
+            (self.names, self.lines) = (Vec::new(), Vec::new());
         }
     }
 
@@ -250,7 +247,8 @@ mod tests {
     #[test]
     fn chunks_of_a_stream_go_on_with_the_ids() {
         let schema = table(with_ids(["p", "q"])).train.schema;
-        let rows: String = (0..CHUNK * 2 + 5).map(|n| format!("r{n},{n}\n")).collect();
+        let row = |n: usize| format!("r{n},{n}\n");
+        let rows: String = (0..CHUNK * 2 + 5).map(row).collect();
         let (ids, _) = streamed(&format!("id,size\n{rows}"), &schema, &Options::default());
         let expected: Vec<String> = (0..CHUNK * 2 + 5).map(|n| format!("r{n}")).collect();
         assert_eq!(ids, expected);
