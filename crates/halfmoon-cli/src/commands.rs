@@ -167,12 +167,23 @@ fn reading(reading: &Reading) -> Result<Table, Error> {
     Ok(table)
 }
 
+/// How the data of a new project are read: as was typed, and by ids where a table has a column for them.
+fn reading_of_project(typed: &Reading) -> Result<Table, Error> {
+    let mut table = reading(typed)?;
+    put(&mut table, "count_rows", Some(false));
+    Ok(table)
+}
+
 /// How the data of a project are read: the section `[data]` that `init` put into it.
 fn kept_reading(project: &Project) -> Result<Table, Error> {
-    let Some(kept) = project.about.get("data") else { return Ok(Table::new()) };
-    serde_json::from_value(kept.clone()).map_err(|error| {
-        Error::usage(format!("the project `{}` says how its data are read, but: {error}", project.name), "")
-    })
+    let mut table = match project.about.get("data") {
+        None => Table::new(),
+        Some(kept) => serde_json::from_value(kept.clone()).map_err(|error| {
+            Error::usage(format!("the project `{}` says how its data are read, but: {error}", project.name), "")
+        })?,
+    };
+    put(&mut table, "count_rows", Some(project.counts_rows()));
+    Ok(table)
 }
 
 /// What a run's data were read with, overlaid with what was typed.

@@ -9,7 +9,7 @@ use halfmoon_pool::dataset::{Features, Ids, Inputs, Table};
 use halfmoon_pool::error::{Place, did_you_mean};
 use halfmoon_pool::labels::{Texts, resolve};
 use halfmoon_pool::metric::predicted;
-use halfmoon_pool::read::Options;
+use halfmoon_pool::read::{Options, is_called_id};
 use halfmoon_pool::scores::Predictions;
 use halfmoon_pool::{Dataset, Error, Result, Schema};
 use ndarray::{Array2, Axis};
@@ -140,7 +140,7 @@ impl Columns {
                 hint,
             ));
         }
-        Ok(Columns { label: at_label, id: names().position(|name| name == "id"), places, classes })
+        Ok(Columns { label: at_label, id: names().position(is_called_id), places, classes })
     }
 }
 

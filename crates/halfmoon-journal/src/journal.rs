@@ -41,6 +41,15 @@ pub struct Project {
     pub about: Map<String, Value>,
 }
 
+impl Project {
+    /// Whether the items of its table are known by the numbers of their rows, even where a column is called `id`: so they are in a
+    /// project that does not say otherwise.
+    pub fn counts_rows(&self) -> bool {
+        let said = self.about.get("data").and_then(|data| data.get("count_rows"));
+        said.and_then(Value::as_bool).unwrap_or(true)
+    }
+}
+
 /// An open `project.db`. Several of them, in several processes, may read and write at once.
 ///
 /// What a function that writes has returned is on the disk. When it returns an error, nothing of that call is.

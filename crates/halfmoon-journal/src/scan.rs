@@ -28,8 +28,8 @@ pub struct Scan {
 
 /// Reads data as [`read::read`] does.
 ///
-/// An item's id is its path below the data's folder, or its position in its file; `validation/17` and `test/17` where a
-/// position alone would be two items. Its content is that of its file, where it has one of its own, so that no setting of how
+/// An item's id is its path below the data's folder, what a column `id` says, or its position in its file; `validation/17` and
+/// `test/17` where a position alone would be two items. Its content is that of its file, where it has one of its own, so that no setting of how
 /// pictures are read changes it; else that of its row.
 pub fn scan(path: &Path, options: &Options) -> Result<Scan> {
     Ok(of_source(path, &read::read(path, options)?))

@@ -296,7 +296,7 @@ fn keep<T: Copy>(numbers: Array2<T>, rows: &[usize]) -> Array2<T> {
 pub enum Ids {
     /// By position in the file, counted from 1.
     Positions(Vec<u64>),
-    /// By name, such as a path relative to the data's folder.
+    /// By name, such as a path relative to the data's folder, or what a column `id` says.
     Names(Vec<String>),
 }
 

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::{Dataset, Inputs, Schema};
 use crate::error::{Error, Result};
 
+pub use self::csv::is_called_id;
 pub use self::image_folder::{Listed, Listing};
 
 /// Every format, in the order in which they are asked whether a path is theirs.
@@ -80,7 +81,7 @@ pub struct Problem {
 /// Some inputs of a stream: one entry an input, whatever happened to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chunk {
-    /// How the user knows each input: a position counted from 1, or a path.
+    /// How the user knows each input: what a column `id` says of it, its position counted from 1, or its path.
     pub ids: Vec<String>,
     /// What happened to each.
     pub status: Vec<Status>,
@@ -143,6 +144,8 @@ pub struct Options {
     /// Column kinds that override what was found: column name (or number) → `numeric`, `yes_no`,
     /// `category` or `ignore`.
     pub columns: BTreeMap<String, String>,
+    /// Items of a text table are known by the numbers of their rows, and a column `id` is one like any other.
+    pub count_rows: bool,
     /// Field delimiter of a table, where sniffing is wrong.
     pub delimiter: Option<u8>,
     /// Whether a table's first line is a header, where guessing is wrong.
@@ -187,9 +190,16 @@ pub fn read(path: &Path, options: &Options) -> Result<Source> {
 /// Passes a path's inputs to `sink`, about [`CHUNK`] at a time and in the file's order. `-` is
 /// standard input, as a table.
 ///
-/// Columns are matched by name: a missing one is an error, an extra one is ignored, the order is free.
+/// Columns are matched by name: a missing one is an error, an extra one is ignored, the order is free. Ids are what the rows
+/// have in the column `id`, though two may have the same; [`read`] takes them only where no two have: see [`why_counted`].
 pub fn stream(path: &Path, schema: &Schema, options: &Options, sink: Sink) -> Result<()> {
     (format(path, options)?.stream)(path, schema, options, sink)
+}
+
+/// Why [`read`] would know the items of a text table by the numbers of their rows, though it has a column `id`. The file is read
+/// through. Who streams and needs the same ids sets [`Options::count_rows`] then.
+pub fn why_counted(path: &Path, schema: &Schema, options: &Options) -> Result<Option<String>> {
+    if format(path, options)?.name == csv::FORMAT.name { csv::why_counted(path, schema, options) } else { Ok(None) }
 }
 
 /// What a folder of pictures holds by its names alone, before a picture is opened. `None` for data in another format, whose items are known

@@ -63,6 +63,9 @@ pub struct Data {
     /// Column kinds that override what was found.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, String>,
+    /// Items of a table are known by the numbers of their rows, even where a column is called `id`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub count_rows: bool,
     /// Field delimiter of a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
@@ -176,6 +179,7 @@ impl Config {
             missing_labels,
             minus_one,
             columns,
+            count_rows,
             delimiter,
             header,
             image_size,
@@ -190,6 +194,7 @@ impl Config {
             missing_labels,
             minus_one,
             columns,
+            count_rows,
             delimiter,
             header,
             image_size,

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use halfmoon_journal::fold::Fold;
 use halfmoon_journal::{Action, EventId, ItemId, Journal, Split, scan};
+use halfmoon_pool::dataset::Features;
 use halfmoon_pool::labels::grouped;
-use halfmoon_pool::read::{self, Source};
+use halfmoon_pool::read::{self, Options, Source, is_called_id};
 use halfmoon_pool::{Class, Dataset, Error, Result};
 
 use crate::config::Config;
+use crate::run::DataRecord;
 
 /// Data, and what their labels were at the time.
 pub(crate) struct Read {
@@ -27,12 +29,14 @@ pub(crate) fn read(config: &Config, until: Option<i64>) -> Result<Read> {
     }
     let journal = Journal::open_to_read(path)?;
     let _now = journal.snapshot()?;
-    let data = journal.project()?.data.ok_or_else(|| {
+    let project = journal.project()?;
+    let options = Options { count_rows: project.counts_rows(), ..config.options() };
+    let data = project.data.ok_or_else(|| {
         Error::data(path, "does not say where its data are", "begin a project with: halfmoon init DATA")
     })?;
     let until = until.map_or_else(|| journal.last_event(), |until| Ok(EventId(until)))?;
     let Said { classes, labels } = said(&journal, until)?;
-    let mut source = read::read(Path::new(&data), &config.options())?;
+    let mut source = read::read(Path::new(&data), &options)?;
     let Source { train, validation, test, notes, .. } = &mut source;
     let splits = [(Split::Train, Some(train)), (Split::Validation, validation.as_mut()), (Split::Test, test.as_mut())];
     let mut splits: Vec<(Split, &mut Dataset)> =
@@ -53,6 +57,16 @@ pub(crate) fn read(config: &Config, until: Option<i64>) -> Result<Read> {
         ));
     }
     Ok(Read { source, learned: Some(until.0) })
+}
+
+/// Reads anew what a run learned from. A column `id` that it learned from is a value, whatever it is to others.
+pub(crate) fn read_again(config: &Config, record: &DataRecord) -> Result<Read> {
+    let mut config = config.clone();
+    if let Features::Columns(columns) = &record.schema.features {
+        let values = columns.iter().filter(|column| is_called_id(&column.name));
+        config.data.columns.extend(values.map(|column| (column.name.clone(), column.kind.name().to_owned())));
+    }
+    read(&config, record.learned)
 }
 
 /// What a journal says up to an event.

@@ -154,7 +154,10 @@ pub fn train(config: &Config, folder: &Path, resume: bool, progress: &mut dyn Pr
     let mut entries = config.entries()?;
 
     let before = if resume && run.data().is_file() { Some(run.read_data()?) } else { None };
-    let Read { source, learned } = data::read(config, before.as_ref().and_then(|before| before.learned))?;
+    let Read { source, learned } = match &before {
+        Some(before) => data::read_again(config, before)?,
+        None => data::read(config, None)?,
+    };
     let fingerprint = fingerprint(&source);
     if before.is_some_and(|before| before.fingerprint != fingerprint) {
         let hint = "restore the data, or train anew into another folder";

@@ -63,7 +63,7 @@ fn read_again(folder: &Path) -> Result<(Config, Source)> {
     let run = Folder(folder.to_owned());
     let (config, record) = (run.read_config()?, run.read_data()?);
     let path = Path::new(&config.data.path);
-    let source = data::read(&config, record.learned)?.source;
+    let source = data::read_again(&config, &record)?.source;
     if fingerprint(&source) != record.fingerprint {
         return Err(Error::data(path, "is not what this run was trained on", "restore it, or train anew"));
     }
@@ -77,7 +77,7 @@ impl SetAside {
         let (config, record) = (run.read_config()?, run.read_data()?);
         let path = Path::new(&config.data.path);
         let hint = "judge it on labelled data of your own with --data DATA";
-        let source = data::read(&config, record.learned)
+        let source = data::read_again(&config, &record)
             .map_err(|error| Error::data(folder, format!("its data cannot be read again: {error}"), hint))?
             .source;
         if fingerprint(&source) != record.fingerprint {

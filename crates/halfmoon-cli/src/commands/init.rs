@@ -15,7 +15,7 @@ use crate::args::Init;
 
 pub(crate) fn run(args: &Init) -> Result<(), Failure> {
     refuse_to_overwrite(&args.out)?;
-    let mut section = super::reading(&args.reading)?;
+    let mut section = super::reading_of_project(&args.reading)?;
     let about = Map::from_iter([("data".to_owned(), serde_json::to_value(&section).expect("plain settings"))]);
     super::put(&mut section, "path", Some(super::text(&args.data)?));
     let config = Config::resolve(toml::Table::from_iter([("data".to_owned(), section.into())]))?;

@@ -118,7 +118,11 @@ fn find(args: &Label) -> Result<Found> {
     if !args.data.exists() && !is_built_in(&args.data) {
         return Err(Error::data(args.data.as_path(), "does not exist", "name a folder of pictures, a table or arrays"));
     }
-    Ok(Found { project: args.project.clone(), data: super::absolute(&args.data), reading: typed })
+    Ok(Found {
+        project: args.project.clone(),
+        data: super::absolute(&args.data),
+        reading: super::reading_of_project(&args.reading)?,
+    })
 }
 
 /// What was said, over these settings, over those for any data.

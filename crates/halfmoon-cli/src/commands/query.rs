@@ -10,7 +10,7 @@ use halfmoon_journal::Journal;
 use halfmoon_pool::dataset::{Column, Features, Ids};
 use halfmoon_pool::labels::grouped;
 use halfmoon_pool::metric::predicted;
-use halfmoon_pool::read;
+use halfmoon_pool::read::{self, Options};
 use halfmoon_pool::scores::{Predictor, probs};
 use halfmoon_pool::{Dataset, Error};
 use halfmoon_query::{Ask, Ensemble, Questions, Said, keys_of_ids, keys_of_rows, rule};
@@ -30,8 +30,8 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
     let ask = Ask { budget: args.number.get(), seed: args.seed, apart: args.apart, ..Ask::default() };
     ask.check()?;
     let questions = Questions::of(rule, &ask, args.draws);
-    let source = Source::at(&args.pool)?;
-    let candidates = Candidates::read(&source, &args.reading, &asked, predictor, &questions, labelled.as_ref())?;
+    let source = Source::at(&args.pool, &args.reading, &asked)?;
+    let candidates = Candidates::read(&source, &asked, predictor, &questions, labelled.as_ref())?;
     let keys = keys_of_ids(&Ids::Names(candidates.ids.clone()));
     let of_labelled = labelled.as_ref().map(|rows| questions.ask(predictor, rows.view()));
     let pool = candidates.said.pool(&keys, of_labelled.as_ref(), &asked.data.schema.classes);
@@ -60,9 +60,7 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
         .collect();
     let text = match args.written {
         QueryFormat::Csv => csv(&chosen, args.explain)?,
-        QueryFormat::LabelStudio => {
-            label_studio(&chosen, rule.name, &asked, &shown(&chosen, &source, &args.reading, &asked)?)
-        }
+        QueryFormat::LabelStudio => label_studio(&chosen, rule.name, &asked, &shown(&chosen, &source, &asked)?),
     };
     write(&text, args.output.as_deref(), &args.pool)
 }
@@ -130,17 +128,29 @@ pub(super) fn labelled(run: &Path, asked: &Asked) -> Option<Array2<f32>> {
 /// Where candidates are looked for.
 pub(super) struct Source {
     data: PathBuf,
+    options: Options,
     /// Ids of what has a label there already.
     labelled: HashSet<String>,
 }
 
 impl Source {
     /// Data as they lie; or those of a project, without what people have labelled.
-    pub(super) fn at(pool: &Path) -> Result<Source, Error> {
-        if !Journal::is_at(pool) {
-            return Ok(Source { data: pool.to_owned(), labelled: HashSet::new() });
+    pub(super) fn at(pool: &Path, reading: &Reading, asked: &Asked) -> Result<Source, Error> {
+        let (data, labelled) = Source::of(pool)?;
+        let mut options = super::options(asked, reading)?;
+        // A project is given labels by id: the ids are those that `init` takes from the same file.
+        if let Some(why) = read::why_counted(&data, &asked.data.schema, &options)? {
+            eprintln!("note: {why}");
+            options.count_rows = true;
         }
-        let journal = Journal::open(pool)?;
+        Ok(Source { data, options, labelled })
+    }
+
+    fn of(pool: &Path) -> Result<(PathBuf, HashSet<String>), Error> {
+        if !Journal::is_at(pool) {
+            return Ok((pool.to_owned(), HashSet::new()));
+        }
+        let journal = Journal::open_to_read(pool)?;
         let data = journal.project()?.data.ok_or_else(|| {
             Error::data(pool, "does not say where its data are", "begin a project with: halfmoon init DATA")
         })?;
@@ -148,7 +158,7 @@ impl Source {
         let labelled: HashSet<_> =
             verdicts.into_iter().filter_map(|verdict| verdict.class.map(|_| verdict.item)).collect();
         let items = journal.items()?.into_iter().filter(|(number, _)| labelled.contains(number));
-        Ok(Source { data: data.into(), labelled: items.map(|(_, item)| item.id).collect() })
+        Ok((data.into(), items.map(|(_, item)| item.id).collect()))
     }
 }
 
@@ -163,8 +173,7 @@ pub(super) struct Candidates {
 impl Candidates {
     /// Every item that can be read, has no label and is no copy of a labelled one, scored as far as needed. Without any it is an error.
     pub(super) fn read(
-        Source { data: from, labelled: has_label }: &Source,
-        reading: &Reading,
+        Source { data: from, options, labelled: has_label }: &Source,
         asked: &Asked,
         predictor: &dyn Predictor,
         questions: &Questions,
@@ -172,8 +181,7 @@ impl Candidates {
     ) -> Result<Candidates, Error> {
         let known: HashSet<u64> = labelled.into_iter().flat_map(|rows| keys_of_rows(rows.view())).collect();
         let (mut ids, mut parts, mut unreadable, mut copies) = (Vec::new(), Vec::new(), 0, 0);
-        let options = super::options(asked, reading)?;
-        read::stream(from, &asked.data.schema, &options, &mut |chunk| {
+        read::stream(from, &asked.data.schema, options, &mut |chunk| {
             let is_readable = |row: &usize| chunk.status[*row].is_readable();
             let mut rows: Vec<usize> = (0..chunk.ids.len()).filter(is_readable).collect();
             unreadable += chunk.ids.len() - rows.len();
@@ -237,8 +245,7 @@ pub(super) fn csv(chosen: &[Chosen], explain: bool) -> Result<Vec<u8>, Failure> 
 /// What an annotator is to see of the chosen items, by id: a picture's file, or a table's row by column. Nothing of arrays.
 pub(super) fn shown(
     chosen: &[Chosen],
-    Source { data: from, .. }: &Source,
-    reading: &Reading,
+    Source { data: from, options, .. }: &Source,
     asked: &Asked,
 ) -> Result<HashMap<String, (&'static str, Value)>, Error> {
     let columns = match &asked.data.schema.features {
@@ -250,7 +257,7 @@ pub(super) fn shown(
         Features::Image(_) => return Ok(HashMap::new()),
     };
     let (is_chosen, mut shown): (HashSet<&str>, _) = (chosen.iter().map(|chosen| chosen.id).collect(), HashMap::new());
-    read::stream(from, &asked.data.schema, &super::options(asked, reading)?, &mut |chunk| {
+    read::stream(from, &asked.data.schema, options, &mut |chunk| {
         for (row, id) in chunk.ids.iter().enumerate().filter(|(_, id)| is_chosen.contains(id.as_str())) {
             let cell =
                 |(at, column): (usize, &Column)| (column.name.clone(), json!(chunk.inputs.text(row, at, &column.kind)));

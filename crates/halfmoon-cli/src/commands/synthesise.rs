@@ -287,8 +287,8 @@ fn nearest(
     let asked = &maker.asked;
     let labelled = query::labelled(&args.run, asked);
     let questions = Questions { needs: &[Need::Places], near: false, draws: 0, seed: 0 };
-    let source = query::Source::at(pool)?;
-    let candidates = Candidates::read(&source, &args.reading, asked, &*asked.predictor, &questions, labelled.as_ref())?;
+    let source = query::Source::at(pool, &args.reading, asked)?;
+    let candidates = Candidates::read(&source, asked, &*asked.predictor, &questions, labelled.as_ref())?;
     candidates.tell();
     let places = made.scores.codes.as_ref().unwrap_or(&made.inputs);
     let said = &candidates.said;
@@ -315,7 +315,7 @@ fn nearest(
     let text = match args.written {
         QueryFormat::Csv => query::csv(&chosen, args.explain)?,
         QueryFormat::LabelStudio => {
-            let shown = query::shown(&chosen, &source, &args.reading, asked)?;
+            let shown = query::shown(&chosen, &source, asked)?;
             query::label_studio(&chosen, "synthesis", asked, &shown)
         }
     };

@@ -125,3 +125,52 @@ fn classes_that_may_be_one_class_are_told_and_long_names_are_cut() {
     let table = place.run("status").exits(0).out;
     assert!(table.lines().all(|line| line.chars().count() < 200), "{table}");
 }
+
+/// Small things are cats and large ones are dogs, in turn; they are called `ids`.
+fn with_ids(ids: impl Fn(usize) -> String) -> Place {
+    let row = |number: usize| format!("{},{}.5\n", ids(number), number % 2 * 40 + number % 7);
+    Place::with("pets.csv", "id,size\n".to_owned() + &(0..40).map(row).collect::<String>())
+}
+
+/// The labels of a project that was given the first 20 of such things by their ids.
+fn labelled_by_id(place: &Place, ids: impl Fn(usize) -> String) -> String {
+    let label = |number: usize| format!("{},{}\n", ids(number), ["cat", "dog"][number % 2]);
+    place.write("labels.csv", "id,label\n".to_owned() + &(0..20).map(label).collect::<String>());
+    place.run("import labels.csv --strict").exits(0).prints(&["20 records: 20 labels new"]);
+    place.run("export").exits(0).out
+}
+
+#[test]
+fn labels_by_id_go_to_the_rows_of_those_ids() {
+    let kinds: [fn(usize) -> String; 2] = [|number| number.to_string(), |number| format!("r{number}")];
+    for ids in kinds {
+        let place = with_ids(ids);
+        let said = place.run("init pets.csv --classes cat,dog").exits(0).tells(&["column `id` names the items"]);
+        assert_eq!(said.err.matches("names the items").count(), 1, "{}", said.err);
+        let exported = labelled_by_id(&place, ids);
+        for number in 0..20 {
+            let line = format!("{},,{},", ids(number), ["cat", "dog"][number % 2]);
+            assert!(exported.lines().any(|exported| exported.starts_with(&line)), "{line} is not in\n{exported}");
+        }
+        place
+            .run("train project.db --model supervised --steps 200 --out run")
+            .exits(0)
+            .tells(&["20 labels are those of project.db", "learning from 20 labelled and 20 unlabelled items"]);
+        let answers = place.predict("pets.csv");
+        let right = |number: usize| (ids(number), ["cat", "dog"][number % 2].to_owned());
+        let answered =
+            answers.ids().into_iter().zip(answers.labels()).map(|(id, label)| (id.to_owned(), label.to_owned()));
+        assert_eq!(answered.collect::<Vec<_>>(), (0..40).map(right).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn rows_are_counted_where_two_share_an_id() {
+    let place = with_ids(|number| (number / 2).to_string());
+    place
+        .run("init pets.csv --classes cat,dog")
+        .exits(0)
+        .tells(&["column `id` does not name the items, since rows 2 and 3 share `0`", "--column id=category"]);
+    place.write("labels.csv", "id,label\n40,dog\n0,cat\n");
+    place.run("import labels.csv").exits(0).prints(&["1 label new, 1 left out"]).tells(&["there is no item `0`"]);
+}

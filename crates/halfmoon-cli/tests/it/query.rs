@@ -162,3 +162,21 @@ fn a_committee_holds_no_run_twice() {
     let place = place();
     place.run("query run1 pool.csv --rule vote_entropy --committee run2,./run1").exits(2).tells(&["in it twice"]);
 }
+
+#[test]
+fn a_query_names_items_as_a_project_of_the_same_table_does() {
+    let place = place();
+    let rows = place.read("pool.csv");
+    let with_ids = |id: &dyn Fn(usize) -> String| {
+        let row = |(number, row): (usize, &str)| {
+            if number == 0 { format!("id,{row}\n") } else { format!("{},{row}\n", id(number)) }
+        };
+        rows.lines().enumerate().map(row).collect::<String>()
+    };
+    place.write("named.csv", with_ids(&|number| format!("p{number}")));
+    assert_eq!(ids(&place.run("query run1 named.csv -n 3").exits(0).out)[0], "p30");
+    place.write("shared.csv", with_ids(&|number| (number / 2).to_string()));
+    let said = place.run("query run1 shared.csv -n 3").exits(0);
+    let said = said.tells(&["column `id` does not name the items, since rows 3 and 4 share `1`"]);
+    assert_eq!(ids(&said.out)[0], "30");
+}

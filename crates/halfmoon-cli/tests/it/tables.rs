@@ -147,3 +147,18 @@ fn a_table_under_any_name_is_read() {
     place.run_args(&["train", name, "--label", "species", "--steps", "5", "--out", "my run"]).exits(0);
     place.run_args(&["predict", "my run", name]).exits(0).tells(&["20 inputs answered"]);
 }
+
+#[test]
+fn a_column_id_names_the_items_and_is_no_input() {
+    let place = beside("id", |row| format!("r{row}"));
+    place.train("table.csv").tells(&["column `id` names the items", "1 numeric (x)"]);
+    let expected: Vec<String> = (0..40).map(|row| format!("r{row}")).collect();
+    assert_eq!(place.predict("table.csv").ids(), expected);
+    // A row that cannot be read has an id all the same; one without an id is counted.
+    place.write("new.csv", "x,ID\n0.5,a\n0.5,a,b\n0.5,\n");
+    assert_eq!(place.predict("new.csv").ids(), ["a", "a", "3"]);
+    // What the user says of the column goes first.
+    let place = beside("id", |row| row.to_string());
+    place.train("table.csv --column id=numeric").tells(&["2 numeric (x, id)"]);
+    assert_eq!(place.predict("table.csv").ids()[0], "1");
+}

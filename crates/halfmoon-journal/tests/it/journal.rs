@@ -8,6 +8,17 @@ use serde_json::{Map, json};
 use crate::support::{Scratch, at, empty, label, standing};
 
 #[test]
+fn rows_are_counted_in_a_project_that_does_not_say_otherwise() {
+    let project = |about: serde_json::Value| {
+        let about = about.as_object().cloned().unwrap();
+        Project { name: "pets".into(), data: None, at: at(0), about }
+    };
+    assert!(project(json!({})).counts_rows());
+    assert!(project(json!({"data": {"label": "species"}})).counts_rows());
+    assert!(!project(json!({"data": {"count_rows": false}})).counts_rows());
+}
+
+#[test]
 fn all_that_was_written_is_read_again() {
     let folder = Scratch::new("again");
     let about = json!({"label": "genus", "n": 3, "odd": 0.1}).as_object().cloned().unwrap();

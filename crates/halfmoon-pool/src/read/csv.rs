@@ -4,13 +4,14 @@
 //! once to fill the columns. Prediction knows the columns and reads once, in constant memory.
 //!
 //! The way of a byte: [`origin`] unpacks it, [`dialect`] finds delimiter and header, [`records`]
-//! splits into fields, [`rows`] names the columns and sets ragged rows aside, [`kinds`] says what a
-//! column is, [`columns`] holds its cells. [`lines`] is for tables that are answered line by line.
+//! splits into fields, [`rows`] names the columns and sets ragged rows aside, [`ids`] names the rows, [`kinds`]
+//! says what a column is, [`columns`] holds its cells. [`lines`] is for tables that are answered line by line.
 
 mod cell;
 mod columns;
 mod dialect;
 mod files;
+mod ids;
 mod items;
 mod kinds;
 mod lines;
@@ -26,6 +27,8 @@ use std::path::Path;
 
 pub(super) use columns::{Filler, columns_note};
 pub(super) use files::{FileLabel, file_labels};
+pub(super) use ids::id_column;
+pub use ids::is_called_id;
 pub(super) use items::{LabelTable, label_table};
 pub(super) use kinds::{Forced, Plan, Seen, forced_kinds, notes as column_notes};
 pub(super) use lines::{LineTable, finite};
@@ -33,6 +36,7 @@ pub(super) use origin::{BYTE_ORDER_MARK, refuse_gzip, refuse_utf_16, unpacked};
 pub(super) use rows::Layout;
 pub(super) use words::{Found, shortened};
 
+use self::ids::{RowIds, id_of};
 use self::origin::{Origin, display_name, input, is_stdin};
 use self::records::Record;
 use self::rows::Rows;
@@ -45,7 +49,7 @@ use crate::labels::{self, Resolved};
 
 pub(super) const FORMAT: Format = Format {
     name: "csv",
-    about: "text table: .csv .tsv .data .txt, also .gz, `-` for standard input; delimiter and header are guessed",
+    about: "text table: .csv .tsv .data .txt, also .gz, `-` for standard input; delimiter and header are guessed; a column `id` names the items",
     claims,
     takes_labels: false,
     read,
@@ -71,13 +75,30 @@ fn read(path: &Path, options: &Options) -> Result<Source> {
 
 fn stream(path: &Path, schema: &Schema, options: &Options, sink: Sink) -> Result<()> {
     // Not `options` alone: whoever streams need not repeat the schema there.
-    stream_rows(Rows::open(input(path)?, &display_name(path), options, Some(schema))?, schema, sink)
+    stream_rows(Rows::open(input(path)?, &display_name(path), options, Some(schema))?, schema, options, sink)
 }
 
 /// [`stream`] of a text in memory. A packed one could become any size and is none.
 pub(super) fn stream_text(text: Vec<u8>, name: &Path, schema: &Schema, options: &Options, sink: Sink) -> Result<()> {
     refuse_gzip(&text, name)?;
-    stream_rows(Rows::open(Box::new(Cursor::new(text)), name, options, Some(schema))?, schema, sink)
+    stream_rows(Rows::open(Box::new(Cursor::new(text)), name, options, Some(schema))?, schema, options, sink)
+}
+
+/// See [`why_counted`](super::why_counted). Standard input and pipes can be read only once.
+pub(super) fn why_counted(path: &Path, schema: &Schema, options: &Options) -> Result<Option<String>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let mut rows = Rows::open(input(path)?, path, options, Some(schema))?;
+    let positions = rows.match_columns(table_columns(schema, path)?)?;
+    let Some(id) = stream_ids(&rows.layout, &positions, options) else { return Ok(None) };
+    let mut ids = RowIds::new(&rows.layout, Some(id));
+    let mut record = Record::default();
+    while rows.next_regular(&mut record)? {
+        ids.push(&record, rows.number);
+    }
+    let (ids, note) = ids.finish();
+    Ok(note.filter(|_| matches!(ids, Ids::Positions(_))))
 }
 
 /// Reads a table whose columns are not known yet.
@@ -85,14 +106,16 @@ fn learn(origin: &Origin, options: &Options) -> Result<Source> {
     let mut rows = origin.rows(options, None)?;
     let (label, mut notes) = rows.layout.label(options)?;
     let forced = forced_kinds(&rows.layout, label, options)?;
-    let seen = kinds::look(&mut rows, label)?;
+    let id = own_ids(&rows.layout, options, |at| Some(at) == label);
+    let is_input = |at: usize| Some(at) != label && Some(at) != id;
+    let seen = kinds::look(&mut rows, is_input)?;
     rows.check()?;
 
     notes.extend(rows.layout.notes());
     notes.extend(rows.recoded_note());
     notes.extend(kinds::notes(&seen));
     let mut fillers = Vec::new();
-    for position in (0..seen.len()).filter(|position| Some(*position) != label) {
+    for position in (0..seen.len()).filter(|position| is_input(*position)) {
         match seen[position].plan(forced[position], &origin.name)? {
             Plan::Drop(note) => notes.push(note),
             Plan::Keep(filler, note) => {
@@ -102,10 +125,13 @@ fn learn(origin: &Origin, options: &Options) -> Result<Source> {
         }
     }
 
-    let (labels, ids) = fill_columns(origin.rows(options, None)?, label, &mut fillers)?;
-    if ids.len() != rows.regular {
+    let mut ids = RowIds::new(&rows.layout, id);
+    let labels = fill_columns(origin.rows(options, None)?, label, &mut ids, &mut fillers)?;
+    if ids.count() != rows.regular {
         return Err(Error::data(origin.name.as_path(), "changed while it was read", "try again when it is complete"));
     }
+    let (ids, note) = ids.finish();
+    notes.extend(note);
 
     let (mut columns, mut cells) = (Vec::new(), Vec::new());
     for (position, filler) in fillers {
@@ -132,20 +158,29 @@ fn learn(origin: &Origin, options: &Options) -> Result<Source> {
     Ok(Source { train, validation: None, test: None, notes, problems: rows.ragged })
 }
 
-/// The second pass: fills the columns at these positions, and returns the labels and the records'
-/// numbers.
-fn fill_columns(mut rows: Rows, label: Option<usize>, fillers: &mut [(usize, Filler)]) -> Result<(Labels, Vec<u64>)> {
-    let (mut labels, mut ids) = (Labels::default(), Vec::new());
+/// The second pass: fills the ids and the columns at these positions, and returns the labels.
+fn fill_columns(
+    mut rows: Rows,
+    label: Option<usize>,
+    ids: &mut RowIds,
+    fillers: &mut [(usize, Filler)],
+) -> Result<Labels> {
+    let mut labels = Labels::default();
     let mut record = Record::default();
     while rows.next_regular(&mut record)? {
-        ids.push(rows.number);
+        ids.push(&record, rows.number);
         // `get`: the file may have changed since the first pass.
         labels.push(label.and_then(|label| record.get(label)).unwrap_or_default(), record.line);
         for (position, filler) in fillers.iter_mut() {
             filler.push(record.get(*position).unwrap_or_default());
         }
     }
-    Ok((labels, ids))
+    Ok(labels)
+}
+
+/// The column that may name the items, unless rows are counted whatever there is.
+fn own_ids(layout: &Layout, options: &Options, is_taken: impl Fn(usize) -> bool) -> Option<usize> {
+    if options.count_rows { None } else { id_column(layout, options, is_taken) }
 }
 
 /// Reads a table with the columns and classes of a trained run.
@@ -155,8 +190,10 @@ fn apply(origin: &Origin, schema: &Schema, options: &Options) -> Result<Source> 
     let positions = rows.match_columns(columns)?;
     let mut notes = rows.layout.notes();
     let label = rows.layout.known_label(columns, options, &mut notes);
+    let is_used = |at: usize| positions.contains(&at) || Some(at) == label;
+    let id = own_ids(&rows.layout, options, is_used);
     let extra: Vec<String> = (rows.layout.names.iter().enumerate())
-        .filter(|(position, _)| !positions.contains(position) && Some(*position) != label)
+        .filter(|(position, _)| !is_used(*position) && Some(*position) != id)
         .map(|(_, name)| name.clone())
         .collect();
     if !extra.is_empty() {
@@ -165,10 +202,10 @@ fn apply(origin: &Origin, schema: &Schema, options: &Options) -> Result<Source> 
 
     let mut fillers = fillers(columns, &rows);
     let mut odd: Vec<Found> = vec![Found::default(); columns.len()];
-    let (mut labels, mut ids) = (Labels::default(), Vec::new());
+    let (mut labels, mut ids) = (Labels::default(), RowIds::new(&rows.layout, id));
     let mut record = Record::default();
     while rows.next_regular(&mut record)? {
-        ids.push(rows.number);
+        ids.push(&record, rows.number);
         labels.push(label.map_or("", |label| record.field(label)), record.line);
         for ((filler, position), odd) in fillers.iter_mut().zip(&positions).zip(&mut odd) {
             let text = record.field(*position);
@@ -179,6 +216,9 @@ fn apply(origin: &Origin, schema: &Schema, options: &Options) -> Result<Source> 
     }
     rows.check()?;
 
+    let (ids, note) = ids.finish();
+    // That there are ids was said of the training data.
+    notes.extend(note.filter(|_| matches!(ids, Ids::Positions(_))));
     notes.extend(rows.recoded_note());
     notes.extend(columns.iter().zip(&odd).filter_map(|(column, odd)| odd_note(column, odd)));
     let column = label.map_or("label", |label| rows.layout.names[label].as_str());
@@ -191,16 +231,17 @@ fn apply(origin: &Origin, schema: &Schema, options: &Options) -> Result<Source> 
 }
 
 /// Passes rows on in chunks, in constant memory and one entry a record.
-fn stream_rows(mut rows: Rows, schema: &Schema, sink: Sink) -> Result<()> {
+fn stream_rows(mut rows: Rows, schema: &Schema, options: &Options, sink: Sink) -> Result<()> {
     let columns = table_columns(schema, &rows.name)?;
     let positions = rows.match_columns(columns)?;
+    let id = stream_ids(&rows.layout, &positions, options);
     let mut fillers = fillers(columns, &rows);
     let (mut ids, mut status) = (Vec::new(), Vec::new());
     let mut record = Record::default();
     loop {
         let more = rows.next(&mut record)?;
         if more {
-            ids.push(rows.number.to_string());
+            ids.push(id_of(&record, id).map_or_else(|| rows.number.to_string(), str::to_owned));
             status.push(fill(&mut fillers, columns, &positions, &record, &rows));
         }
         if ids.len() == CHUNK || (!more && !ids.is_empty()) {
@@ -215,6 +256,12 @@ fn stream_rows(mut rows: Rows, schema: &Schema, sink: Sink) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// The column that may name the items of a table of which these columns are inputs.
+fn stream_ids(layout: &Layout, inputs: &[usize], options: &Options) -> Option<usize> {
+    let label = options.label.as_ref().and_then(|label| layout.find(label));
+    own_ids(layout, options, |at| inputs.contains(&at) || Some(at) == label)
 }
 
 /// Adds one record to the columns.
@@ -249,12 +296,12 @@ fn fillers(columns: &[Column], rows: &Rows) -> Vec<Filler> {
     columns.iter().map(|column| Filler::known(&column.kind, rows.layout.comma())).collect()
 }
 
-fn dataset(columns: Vec<Column>, cells: Vec<Cells>, ids: Vec<u64>, resolved: Resolved) -> Dataset {
+fn dataset(columns: Vec<Column>, cells: Vec<Cells>, ids: Ids, resolved: Resolved) -> Dataset {
     Dataset {
         schema: Schema { classes: resolved.classes, features: Features::Columns(columns) },
-        inputs: Inputs::Table(Table { rows: ids.len(), columns: cells }),
+        inputs: Inputs::Table(Table { rows: resolved.labels.len(), columns: cells }),
         labels: resolved.labels,
-        ids: Ids::Positions(ids),
+        ids,
     }
 }
 
@@ -396,7 +443,7 @@ mod tests {
         let input: Box<dyn Read> = Box::new(Cursor::new(text.to_owned().into_bytes()));
         let mut chunks = Vec::new();
         let rows = Rows::open(input, Path::new("new.csv"), &Options::default(), Some(schema))?;
-        stream_rows(rows, schema, &mut |chunk| {
+        stream_rows(rows, schema, &Options::default(), &mut |chunk| {
             chunks.push(chunk);
             Ok(())
         })?;
@@ -434,7 +481,7 @@ mod tests {
         assert_eq!(streamed("age,planet,member\n", &schema).expect("a stream"), []);
         let input: Box<dyn Read> = Box::new(Cursor::new(text.into_bytes()));
         let rows = Rows::open(input, Path::new("new.csv"), &Options::default(), Some(&schema)).expect("a table");
-        let stopped = stream_rows(rows, &schema, &mut |_| Err(Error::usage("stop", "")));
+        let stopped = stream_rows(rows, &schema, &Options::default(), &mut |_| Err(Error::usage("stop", "")));
         assert!(stopped.is_err_and(|error| error.to_string() == "stop"));
     }
 
@@ -481,7 +528,7 @@ mod tests {
                 let _ = try_table(text, &options);
             }
             let rows = origin(text).rows(&Options::default(), Some(&schema));
-            let _ = rows.and_then(|rows| stream_rows(rows, &schema, &mut |_| Ok(())));
+            let _ = rows.and_then(|rows| stream_rows(rows, &schema, &Options::default(), &mut |_| Ok(())));
         });
     }
 

@@ -20,7 +20,7 @@ pub const MOST_ROWS: usize = 100_000;
 /// Pixels of all pictures that come together.
 pub const MOST_PIXELS: u64 = 128 << 20;
 
-/// Rows of a text table; for pictures a column a pixel. Ids are positions counted from 1, or for pictures the `id`s.
+/// Rows of a text table; for pictures a column a pixel. Ids are those of a column `id`, else positions counted from 1.
 ///
 /// An error where the table as a whole cannot be understood: it lacks a column, or is no text.
 pub fn table(text: &[u8], schema: &Schema, options: &Options) -> Result<Vec<Chunk>> {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | numbers, booleans, strings | what a column of a CSV file becomes; a string is never a number |
 //! | lists of numbers, of one length | an embedding: so many numeric columns |
-//! | `id` | the items' names |
+//! | `id` | the items' names, as they stand; the row's number where there is none |
 //! | the label column | labels |
 //!
 //! Files are packed by Snappy, Zstandard or gzip, or not at all. A folder's files are read as one; those whose names begin
@@ -24,7 +24,9 @@ use ndarray::Array2;
 
 use self::file::{Batch, FileColumn, Files, Kind};
 use super::arrays::{LARGEST, Part, Parts, assemble};
-use super::csv::{Filler, Forced, Found, Layout, Plan, Seen, column_notes, columns_note, forced_kinds, shortened};
+use super::csv::{
+    Filler, Forced, Found, Layout, Plan, Seen, column_notes, columns_note, forced_kinds, id_column, shortened,
+};
 use super::labels_from::{ItemLabels, Items, first_rows, labels_from};
 use super::texts::{Interner, unlabelled};
 use super::{Chunk, Format, Options, Problem, Sink, Source, Status};
@@ -151,8 +153,8 @@ struct Embedding {
 /// Reads files whose columns are not known yet.
 fn learn(path: &Path, files: &Files, options: &Options, told: &mut Told) -> Result<(Part, Features)> {
     let layout = layout(files);
-    let id = id_column(files);
-    let mut recipe = Recipe { id, ..Recipe::default() };
+    let id = ids_of(files, options, |_| false);
+    let mut recipe = Recipe::default();
     let is_flat = |column: &FileColumn| matches!(column.kind, Kind::Number | Kind::YesNo | Kind::Name);
     if options.labels_from.is_none() {
         let has_flats = (0..files.columns.len()).any(|at| is_flat(&files.columns[at]) && Some(at) != id);
@@ -162,15 +164,13 @@ fn learn(path: &Path, files: &Files, options: &Options, told: &mut Told) -> Resu
             recipe.label = label.map(|label| usable_label(files, label)).transpose()?;
         }
     }
+    recipe.id = id.filter(|_| id != recipe.label);
     let forced = forced_kinds(&layout, recipe.label, options)?;
     let mut flats = Vec::new();
     for (at, column) in files.columns.iter().enumerate() {
         let is_taken = Some(at) == recipe.label || Some(at) == recipe.id;
         match (column.kind, forced[at]) {
-            (_, Some(Forced::Ignore)) => {
-                recipe.id = recipe.id.filter(|id| *id != at);
-                told.notes.push(format!("column {} is left out, as asked", column.name));
-            }
+            (_, Some(Forced::Ignore)) => told.notes.push(format!("column {} is left out, as asked", column.name)),
             _ if is_taken => {}
             (Kind::Other(why), _) => told.notes.push(format!("column {} is left out: {why}", column.name)),
             (Kind::Embedding, None) => recipe.embeddings.push(Embedding { column: at, width: None }),
@@ -241,12 +241,10 @@ fn without_inputs(path: &Path, told: &Told) -> Error {
     )
 }
 
-/// The column that is called `id`.
-fn id_column(files: &Files) -> Option<usize> {
-    let is_id = |column: &FileColumn| {
-        column.name.eq_ignore_ascii_case("id") && matches!(column.kind, Kind::Number | Kind::Name)
-    };
-    files.columns.iter().position(is_id)
+/// The column that names the items.
+fn ids_of(files: &Files, options: &Options, is_taken: impl Fn(usize) -> bool) -> Option<usize> {
+    let can_name = |at: usize| matches!(files.columns[at].kind, Kind::Number | Kind::Name);
+    id_column(&layout(files), options, |at| is_taken(at) || !can_name(at))
 }
 
 fn usable_label(files: &Files, label: usize) -> Result<usize> {
@@ -475,7 +473,7 @@ fn apply(path: &Path, files: &Files, features: &Features, options: &Options, tol
         None => layout.known_label(columns, options, &mut told.notes),
     };
     recipe.label = label.map(|label| usable_label(files, label)).transpose()?;
-    recipe.id = id_column(files).filter(|id| columns.iter().all(|column| column.name != files.columns[*id].name));
+    recipe.id = ids_of(files, options, |at| Some(at) == recipe.label || is_of_run(columns, files, at));
     let used = recipe.wanted();
     let extra = (0..files.columns.len()).filter(|at| !used.contains(at)).map(|at| files.columns[at].name.clone());
     let extra = shortened(extra, 8);
@@ -495,6 +493,11 @@ fn apply(path: &Path, files: &Files, features: &Features, options: &Options, tol
     }
     let cells = recipe.flats.iter_mut().map(|(_, filler)| filler.take()).collect();
     part(path, files, gathered, cells, &recipe, options, told)
+}
+
+/// Whether the trained run learned from the files' column at this place.
+fn is_of_run(columns: &[Column], files: &Files, at: usize) -> bool {
+    columns.iter().any(|column| column.name == files.columns[at].name)
 }
 
 fn run_columns<'a>(path: &Path, features: &'a Features) -> Result<&'a [Column]> {
@@ -560,12 +563,13 @@ fn missing_column(files: &Files, name: &str) -> Error {
 }
 
 /// Passes the rows of the test files on, or of the only files there are.
-fn stream(path: &Path, schema: &Schema, _: &Options, sink: Sink) -> Result<()> {
+fn stream(path: &Path, schema: &Schema, options: &Options, sink: Sink) -> Result<()> {
     let [train, _, test] = splits(path)?;
     let files = Files::open(if test.is_empty() { &train } else { &test })?;
     let columns = run_columns(path, &schema.features)?;
     let mut recipe = known_recipe(&files, columns)?;
-    recipe.id = id_column(&files).filter(|id| columns.iter().all(|column| column.name != files.columns[*id].name));
+    let label = options.label.as_ref().and_then(|label| layout(&files).find(label));
+    recipe.id = ids_of(&files, options, |at| Some(at) == label || is_of_run(columns, &files, at));
     let width = recipe.width().unwrap_or(0);
     files.each_batch(&recipe.wanted(), &mut |batch| {
         let (mut ids, mut status) = (Vec::with_capacity(batch.rows), Vec::with_capacity(batch.rows));

@@ -347,11 +347,11 @@ impl Cell<'_> {
             let asked = Asked { rule: Some(rule.to_owned()), why, round: Some(number) };
             events.push(Event { key, said, asked, ..Event::new(ORACLE, at, Action::Label(item, class)) });
         }
-        journal.append_all(&events)?;
         let model = (round > 0).then(|| format!("round-{}", round - 1));
         let size = u32::try_from(rows.len()).expect("fewer items than that");
         let seed = Some(seed_of(self.seed, round, 0));
-        journal.add_round(&Round { round: number, model, rule: rule.to_owned(), size, seed, at, about: Map::new() })?;
+        let round = Round { round: number, model, rule: rule.to_owned(), size, seed, at, about: Map::new() };
+        journal.answer_round(&events, &round)?;
         Ok(())
     }
 }

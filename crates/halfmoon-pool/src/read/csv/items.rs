@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ids::is_called_id;
 use super::origin::Origin;
 use super::records::Record;
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ fn labels_of(origin: &Origin, options: &Options) -> Result<LabelTable> {
     let mut rows = origin.rows(options, None)?;
     let header_lines = rows.lines();
     let layout = &rows.layout;
-    let id = layout.names.iter().position(|name| name.eq_ignore_ascii_case("id"));
+    let id = layout.names.iter().position(|name| is_called_id(name));
     let label = match (&options.label, &layout.names[..]) {
         (Some(label), _) => layout.find(label).ok_or_else(|| {
             Error::data(origin.name.as_path(), format!("has no column `{label}`"), layout.guess(label))

@@ -53,13 +53,13 @@ pub(in crate::read) enum Plan {
     Keep(Filler, Option<String>),
 }
 
-/// Looks at all rows; the labels' column is left as it is.
-pub(super) fn look(rows: &mut Rows, label: Option<usize>) -> Result<Vec<Seen>> {
+/// Looks at all rows of those columns that may be inputs.
+pub(super) fn look(rows: &mut Rows, is_input: impl Fn(usize) -> bool) -> Result<Vec<Seen>> {
     let comma = rows.layout.comma();
     let mut seen: Vec<Seen> = rows.layout.names.iter().map(|name| Seen::new(name, comma)).collect();
     let mut record = Record::default();
     while rows.next_regular(&mut record)? {
-        for (position, seen) in seen.iter_mut().enumerate().filter(|(position, _)| Some(*position) != label) {
+        for (position, seen) in seen.iter_mut().enumerate().filter(|(position, _)| is_input(*position)) {
             seen.look(record.field(position), record.line, rows.number);
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::dialect::{has_header, sniff, usable_delimiter};
+use super::ids::is_called_id;
 use super::kinds::is_id_name;
 use super::records::{Record, Records};
 use super::rows::{LABEL_NAMES, Layout, is_numbered};
@@ -59,7 +60,7 @@ impl LineTable {
             };
             layout.names.iter().position(|name| is_header && wanted(name) && !known(name))
         };
-        let id = named(&|name| name.eq_ignore_ascii_case("id")).or_else(|| named(&is_id_name));
+        let id = named(&is_called_id).or_else(|| named(&is_id_name));
         let path = named(&|known| known == "path").filter(|_| matches!(schema.features, Features::Image(_)));
         let positions = match &schema.features {
             Features::Columns(columns) => layout.match_columns(name, columns)?,
