@@ -162,6 +162,24 @@ impl Journal {
         project.map_err(|error| self.fault(error))
     }
 
+    /// Where its data lie: where they lay when it was begun or, where nothing is any more, beside the project under the same name.
+    pub fn data(&self) -> Result<PathBuf> {
+        let path = self.path.as_path();
+        let kept = self.project()?.data.map(PathBuf::from).ok_or_else(|| {
+            let hint = "begin a project with: halfmoon init DATA";
+            Error::data(path, "does not say where its data are", hint)
+        })?;
+        // Built-in data have a name and no place.
+        if kept.exists() || kept.is_relative() {
+            return Ok(kept);
+        }
+        let beside = kept.file_name().map(|name| path.with_file_name(name));
+        beside.filter(|beside| beside.exists()).ok_or_else(|| {
+            let hint = "put them back, or beside the project under the same name";
+            Error::data(path, format!("its data are gone: {}", kept.display()), hint)
+        })
+    }
+
     /// The names of the classes, in the order that [`Class`] counts.
     pub fn classes(&self) -> Result<Vec<String>> {
         classes(&self.connection).map_err(|error| self.fault(error))

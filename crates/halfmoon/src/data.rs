@@ -8,7 +8,7 @@ use halfmoon_journal::{Action, EventId, ItemId, Journal, Split, scan};
 use halfmoon_pool::dataset::Features;
 use halfmoon_pool::labels::grouped;
 use halfmoon_pool::read::{self, Options, Source, is_called_id};
-use halfmoon_pool::{Class, Dataset, Error, Result};
+use halfmoon_pool::{Class, Dataset, Result};
 
 use crate::config::Config;
 use crate::run::DataRecord;
@@ -29,14 +29,11 @@ pub(crate) fn read(config: &Config, until: Option<i64>) -> Result<Read> {
     }
     let journal = Journal::open_to_read(path)?;
     let _now = journal.snapshot()?;
-    let project = journal.project()?;
-    let options = Options { count_rows: project.counts_rows(), ..config.options() };
-    let data = project.data.ok_or_else(|| {
-        Error::data(path, "does not say where its data are", "begin a project with: halfmoon init DATA")
-    })?;
+    let options = Options { count_rows: journal.project()?.counts_rows(), ..config.options() };
+    let data = journal.data()?;
     let until = until.map_or_else(|| journal.last_event(), |until| Ok(EventId(until)))?;
     let Said { classes, labels } = said(&journal, until)?;
-    let mut source = read::read(Path::new(&data), &options)?;
+    let mut source = read::read(&data, &options)?;
     let Source { train, validation, test, notes, .. } = &mut source;
     let splits = [(Split::Train, Some(train)), (Split::Validation, validation.as_mut()), (Split::Test, test.as_mut())];
     let mut splits: Vec<(Split, &mut Dataset)> =

@@ -94,14 +94,10 @@ struct Found {
 fn find(args: &Label) -> Result<Found> {
     let typed = super::reading(&args.reading)?;
     let of_project = |project: &Path| -> Result<Found> {
-        let about = Journal::open(project)?.project()?;
-        let mut reading = super::kept_reading(&about)?;
-        let data = about.data.ok_or_else(|| {
-            let hint = "begin one with: halfmoon label DATA --project FILE";
-            Error::data(project, "does not say where its data are", hint)
-        })?;
+        let journal = Journal::open(project)?;
+        let mut reading = super::kept_reading(&journal.project()?)?;
         halfmoon::config::merge(&mut reading, typed.clone());
-        Ok(Found { project: project.to_owned(), data: data.into(), reading })
+        Ok(Found { project: project.to_owned(), data: journal.data()?, reading })
     };
     if Journal::is_at(&args.data) {
         return of_project(&args.data);

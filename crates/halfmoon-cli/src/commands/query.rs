@@ -136,8 +136,9 @@ pub(super) struct Source {
 impl Source {
     /// Data as they lie; or those of a project, without what people have labelled.
     pub(super) fn at(pool: &Path, reading: &Reading, asked: &Asked) -> Result<Source, Error> {
-        let (data, labelled) = Source::of(pool)?;
+        let (data, labelled, counts_rows) = Source::of(pool)?;
         let mut options = super::options(asked, reading)?;
+        options.count_rows |= counts_rows;
         // A project is given labels by id: the ids are those that `init` takes from the same file.
         if let Some(why) = read::why_counted(&data, &asked.data.schema, &options)? {
             eprintln!("note: {why}");
@@ -146,19 +147,18 @@ impl Source {
         Ok(Source { data, options, labelled })
     }
 
-    fn of(pool: &Path) -> Result<(PathBuf, HashSet<String>), Error> {
+    /// Where the data lie, the ids of what has a label, and whether items are known by the numbers of their rows in any case.
+    fn of(pool: &Path) -> Result<(PathBuf, HashSet<String>, bool), Error> {
         if !Journal::is_at(pool) {
-            return Ok((pool.to_owned(), HashSet::new()));
+            return Ok((pool.to_owned(), HashSet::new(), false));
         }
         let journal = Journal::open_to_read(pool)?;
-        let data = journal.project()?.data.ok_or_else(|| {
-            Error::data(pool, "does not say where its data are", "begin a project with: halfmoon init DATA")
-        })?;
+        let data = journal.data()?;
         let verdicts = journal.labels()?.majority();
         let labelled: HashSet<_> =
             verdicts.into_iter().filter_map(|verdict| verdict.class.map(|_| verdict.item)).collect();
         let items = journal.items()?.into_iter().filter(|(number, _)| labelled.contains(number));
-        Ok((data.into(), items.map(|(_, item)| item.id).collect()))
+        Ok((data, items.map(|(_, item)| item.id).collect(), journal.project()?.counts_rows()))
     }
 }
 

@@ -174,3 +174,18 @@ fn rows_are_counted_where_two_share_an_id() {
     place.write("labels.csv", "id,label\n40,dog\n0,cat\n");
     place.run("import labels.csv").exits(0).prints(&["1 label new, 1 left out"]).tells(&["there is no item `0`"]);
 }
+
+#[test]
+fn a_project_that_was_moved_with_its_data_finds_them_beside_it() {
+    let place = with_ids(|number| format!("r{number}"));
+    place.run("init pets.csv --classes cat,dog").exits(0);
+    labelled_by_id(&place, |number| format!("r{number}"));
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    for file in ["pets.csv", "project.db"] {
+        std::fs::rename(place.path(file), place.path(format!("elsewhere/{file}"))).unwrap();
+    }
+    place.run("train elsewhere/project.db --model supervised --steps 20 --out run").exits(0).tells(&["20 labels are"]);
+    std::fs::remove_file(place.path("elsewhere/pets.csv")).unwrap();
+    let said = place.run("train elsewhere/project.db --model supervised --steps 20 --out gone").exits(3);
+    said.tells(&["its data are gone", "pets.csv", "beside the project under the same name"]);
+}
