@@ -458,7 +458,7 @@ pub(crate) struct Query {
     #[arg(long = "as", value_name = "FORMAT", default_value = "csv")]
     pub(crate) written: QueryFormat,
     /// Two of the chosen ones are at least this far apart, in units of the candidates' spread; 0 keeps only exact copies apart
-    #[arg(long, value_name = "DISTANCE", default_value_t = 0.05)]
+    #[arg(long, value_name = "DISTANCE", default_value = "0.05", value_parser = distance)]
     pub(crate) apart: f64,
     /// Decides ties and whatever is drawn
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -500,7 +500,7 @@ pub(crate) struct Synthesise {
     #[arg(long, value_name = "SHARE", default_value = "0.05", value_parser = share)]
     pub(crate) plausible: f64,
     /// Two examples are at least this far apart, in units of their spread; 0 keeps only exact copies apart
-    #[arg(long, value_name = "DISTANCE", default_value_t = 0.05)]
+    #[arg(long, value_name = "DISTANCE", default_value = "0.05", value_parser = distance)]
     pub(crate) apart: f64,
     /// Steps of each candidate [default: 50 where inputs are made from codes, 300 of chains]
     #[arg(long, value_name = "N")]
@@ -833,5 +833,5 @@ fn weight(text: &str) -> Result<f64, String> {
 
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| 0.0 < *share && *share < 1.0);
-    share.ok_or_else(|| "write a share between 0 and 1, such as 0.05".into())
+    share.ok_or_else(|| "write a share above 0 and below 1, such as 0.05".into())
 }

@@ -66,17 +66,6 @@ impl Default for Ask {
     }
 }
 
-impl Ask {
-    /// Says what makes no sense.
-    pub fn check(&self) -> Result<()> {
-        if self.apart >= 0.0 && self.apart.is_finite() {
-            return Ok(());
-        }
-        let hint = "give a distance in units of the candidates' spread, such as 0.05; 0 keeps only exact copies apart";
-        Err(Error::usage(format!("--apart {} is no distance", self.apart), hint))
-    }
-}
-
 /// What is to be asked, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {

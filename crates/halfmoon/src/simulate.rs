@@ -119,6 +119,7 @@ impl Recipe {
 impl Contender {
     /// Reads `RULE`, `RULE@MODEL` or `RULE@MODEL:PRESET`.
     fn parse(text: &str, model: &str, overlay: &Table) -> Result<Contender> {
+        let text = text.trim();
         let (name, of) = text.split_once('@').map_or((text, model), |(rule, of)| (rule, of));
         Ok(Contender { name: text.to_owned(), rule: rule(name)?, asks: Recipe::parse(text, of, overlay)? })
     }
@@ -201,7 +202,6 @@ impl Simulation {
             let hint = "cold_start, k_center and random need none";
             return Err(Error::usage(format!("--start-by {name}: there is no model before the first label"), hint));
         }
-        self.ask(0, 0).check()?;
         let mut trained = contenders.iter().map(|contender| &contender.asks).chain(successor);
         if let Some(recipe) = trained.find(|recipe| self.warm && !recipe.entry.is_stepwise) {
             let problem =
@@ -238,8 +238,16 @@ impl Simulation {
             let hint = "give fewer with --start";
             return Err(Error::usage(format!("{} initial labels of {pool} that there are", self.start), hint));
         }
+        let asked_before = out.join("simulation.json");
+        let holds_something = std::fs::read_dir(out).is_ok_and(|mut files| files.next().is_some());
+        if holds_something && !asked_before.is_file() {
+            return Err(Error::usage(
+                format!("{} holds other files", out.display()),
+                "choose another folder with --out",
+            ));
+        }
         run::make_folder(&out.join("cells"))?;
-        remember(&out.join("simulation.json"), self.asked(&config, &contenders, &ground, &fingerprint))?;
+        remember(&asked_before, self.asked(&config, &contenders, &ground, &fingerprint))?;
         let points = Mutex::new(Points::open(&out.join("points.csv"))?);
 
         let seeds: Vec<u64> = (0..self.seeds as u64).map(|number| config.run.seed + number).collect();
@@ -359,26 +367,40 @@ fn remember(path: &Path, mut asked: Value) -> Result<()> {
     if path.is_file() {
         let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
         let before: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let differs = |key: &str| {
+        let refused = |what: String| {
             let hint =
                 "give the same command to go on, or another folder with --out; rules, rounds and seeds may change";
-            Err(Error::data(path, format!("holds a simulation with other settings: `{key}` differs"), hint))
+            Err(Error::data(path, format!("holds a simulation with other settings: {what}"), hint))
         };
         let object = asked.as_object_mut().expect("made as an object");
         for (key, value) in &*object {
-            if key != "contenders" && before.get(key).unwrap_or(&Value::Null) != value {
-                return differs(key);
+            if let Some(what) = difference(key, before.get(key).unwrap_or(&Value::Null), value)
+                && key != "contenders"
+            {
+                return refused(what);
             }
         }
         let contenders = object["contenders"].as_object_mut().expect("made as an object");
         for (name, settings) in before["contenders"].as_object().into_iter().flatten() {
-            if contenders.get(name).is_some_and(|asked| asked != settings) {
-                return differs(name);
+            if let Some(what) = contenders.get(name).and_then(|asked| difference(name, settings, asked)) {
+                return refused(what);
             }
             contenders.insert(name.clone(), settings.clone());
         }
     }
     run::write_aside(path, &serde_json::to_vec_pretty(&asked).expect("plain data"))
+}
+
+/// What differs first between two values of this name, with both.
+fn difference(name: &str, before: &Value, now: &Value) -> Option<String> {
+    match (before, now) {
+        (Value::Object(before), Value::Object(now)) if before.keys().eq(now.keys()) => {
+            before.iter().find_map(|(key, value)| difference(&format!("{name}.{key}"), value, &now[key]))
+        }
+        _ if before == now => None,
+        (Value::Null | Value::Object(_), _) | (_, Value::Null | Value::Object(_)) => Some(format!("`{name}` differs")),
+        _ => Some(format!("`{name}` was {before} and is {now}")),
+    }
 }
 
 /// What a worker tells.

@@ -50,7 +50,7 @@ pub(crate) struct Simulate {
     #[arg(long)]
     pub(crate) warm: bool,
     /// Two items of a query are at least this far apart, in units of the candidates' spread; 0 keeps only exact copies apart
-    #[arg(long, value_name = "DISTANCE", default_value_t = 0.0)]
+    #[arg(long, value_name = "DISTANCE", default_value = "0", value_parser = super::distance)]
     pub(crate) apart: f64,
     /// Accuracies of which it is told how many labels they took
     #[arg(long, value_name = "A,…", value_delimiter = ',', default_value = "0.9,0.95")]

@@ -28,7 +28,6 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
     let predictor = committee.as_ref().map_or(&*asked.predictor, |committee| committee as &dyn Predictor);
     let labelled = labelled(&args.run, &asked);
     let ask = Ask { budget: args.number.get(), seed: args.seed, apart: args.apart, ..Ask::default() };
-    ask.check()?;
     let questions = Questions::of(rule, &ask, args.draws);
     let source = Source::at(&args.pool, &args.reading, &asked)?;
     let candidates = Candidates::read(&source, &asked, predictor, &questions, labelled.as_ref())?;

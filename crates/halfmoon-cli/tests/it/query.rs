@@ -59,7 +59,7 @@ fn whatever_the_rule_of_copies_and_of_near_copies_one_is_asked() {
     let said = place.run("query run1 copies.csv -n 36 --apart 0.05").exits(0);
     said.tells(&["candidates were passed over: as good as copies of chosen ones"]);
     for apart in ["-1", "nan", "inf"] {
-        place.run(&format!("query run1 pool.csv --apart={apart}")).exits(2).tells(&["is no distance"]);
+        place.run(&format!("query run1 pool.csv --apart={apart}")).exits(2).tells(&["write a distance from 0 up"]);
     }
 }
 
