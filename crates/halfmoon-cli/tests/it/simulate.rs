@@ -131,7 +131,7 @@ fn what_was_stopped_goes_on_as_if_it_had_not_been() {
         let said = place.run(&format!("{}{warm} --rules margin --out cut", SMALL.replace("--add 4", "--add 5")));
         said.exits(3).tells(&["`add` was 4 and is 5", "another folder"]);
         let said = place.run(&format!("{SMALL}{warm} --rules margin --out cut --set supervised.train.rate=0.5"));
-        said.exits(3).tells(&["`margin.train.rate` was ", " and is 0.5"]);
+        said.exits(3).tells(&["train.rate` was ", " and is 0.5"]);
     }
 }
 
