@@ -437,7 +437,7 @@ pub(crate) struct Complete {
 pub(crate) struct Query {
     /// A run folder that `halfmoon train` wrote
     pub(crate) run: PathBuf,
-    /// The candidates: anything that `predict` reads. No label of theirs is read
+    /// The candidates: anything that `predict` reads, or what nobody has labelled of a project. No label of theirs is read
     pub(crate) pool: PathBuf,
     /// How many to ask about
     #[arg(short, value_name = "N", default_value = "10")]
