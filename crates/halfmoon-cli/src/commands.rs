@@ -210,6 +210,7 @@ fn partial(path: &Path) -> PathBuf {
 
 /// Writes a file, so that at every moment the old one or the new one is there; a pipe or a device is written to as it is.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    halfmoon::run::refuse_project(path)?;
     match path.symlink_metadata() {
         Ok(there) if !there.is_file() => std::fs::write(path, bytes).map_err(|source| Error::io(path, source)),
         _ => halfmoon::run::write_aside(path, bytes),
@@ -219,6 +220,16 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// Where data are, whoever asks later and from where; built-in data have a name and no place.
 fn absolute(data: &Path) -> PathBuf {
     data.canonicalize().unwrap_or_else(|_| data.to_owned())
+}
+
+/// Refuses to write over any of these files, each with what it is.
+fn refuse_to_overwrite(output: &Path, kept: &[(&str, &Path)]) -> Result<(), Error> {
+    match kept.iter().find(|(_, kept)| same_file(output, kept)) {
+        Some((what, _)) => {
+            Err(Error::usage(format!("the output would overwrite {what}"), "choose another file with --output"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -227,6 +227,20 @@ impl Journal {
         Ok(found.optional().map_err(|error| self.fault(error))?.map(ItemId))
     }
 
+    /// What the items hold that somebody has labelled, by id.
+    pub(crate) fn labelled_contents(&self) -> Result<HashMap<String, Content>> {
+        let sql = "SELECT id, content FROM items WHERE item IN (SELECT item FROM standing WHERE class IS NOT NULL)";
+        let all = self.all(sql, |row| Ok((row.get(0)?, Content(row.get(1)?))))?;
+        Ok(all.into_iter().collect())
+    }
+
+    /// Whether it has an item of this id and content.
+    pub(crate) fn holds(&self, id: &str, content: Content) -> Result<bool> {
+        let sql = "SELECT 1 FROM items WHERE id = ?1 AND content = ?2";
+        let mut statement = self.connection.prepare(sql).map_err(|error| self.fault(error))?;
+        statement.exists(params![id, content.0.as_slice()]).map_err(|error| self.fault(error))
+    }
+
     /// Writes an event to the end of the journal, unless one of its key is there.
     pub fn append(&mut self, event: &Event) -> Result<Appended> {
         self.write(|writer| writer.append(event))

@@ -21,6 +21,7 @@ pub mod fold;
 pub mod item;
 mod journal;
 pub mod moment;
+pub mod moved;
 pub mod scan;
 mod schema;
 mod sqlite;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use halfmoon_journal::fold::Fold;
+use halfmoon_journal::moved::refuse_moved_rows;
 use halfmoon_journal::{Action, EventId, ItemId, Journal, Split, scan};
 use halfmoon_pool::dataset::Features;
 use halfmoon_pool::labels::grouped;
@@ -39,6 +40,9 @@ pub(crate) fn read(config: &Config, until: Option<i64>) -> Result<Read> {
     let mut splits: Vec<(Split, &mut Dataset)> =
         splits.into_iter().filter_map(|(split, dataset)| Some((split, dataset?))).collect();
     let ids = scan::ids(&splits.iter().map(|(split, of)| (*split, &of.ids, of.len())).collect::<Vec<_>>());
+    let now: Vec<(&[String], &Dataset)> =
+        ids.iter().zip(&splits).map(|(ids, (_, dataset))| (ids.as_slice(), &**dataset)).collect();
+    refuse_moved_rows(&journal, &now)?;
     let mut used = 0;
     for ((_, dataset), ids) in splits.iter_mut().zip(ids) {
         dataset.schema.classes.clone_from(&classes);

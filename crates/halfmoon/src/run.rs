@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use halfmoon_journal::Journal;
 use halfmoon_pool::encode::Encoding;
+use halfmoon_pool::read::is_built_in;
 use halfmoon_pool::scores::Predictor;
 use halfmoon_pool::trust::Trust;
 use halfmoon_pool::{Error, Result, Schema};
@@ -101,15 +102,19 @@ impl Folder {
         self.0.join("folds").join(number.to_string()).join(entry.name)
     }
 
-    /// The resolved configuration. What its relative paths name is looked for from here and, where it is not here, from where the run was trained.
+    /// The resolved configuration. What its relative paths name is looked for from here and, where it is not here, from where the run was trained and then
+    /// from the folders that the run lies in.
     pub fn read_config(&self) -> Result<Config> {
         let mut config = Config::resolve(config::read(&self.config())?)?;
-        let Some(from) = self.read_data().ok().and_then(|record| record.from) else { return Ok(config) };
+        let from = self.read_data().ok().and_then(|record| record.from);
+        let here = self.0.canonicalize().unwrap_or_else(|_| self.0.clone());
         let data = &mut config.data;
         let others = [&mut data.test, &mut data.test_labels_from, &mut data.labels_from];
-        for path in others.into_iter().flatten().chain([&mut data.path]) {
-            let there = from.join(&*path);
-            if let (false, true, Some(there)) = (Path::new(path).exists(), there.exists(), there.to_str()) {
+        let is_lost = |path: &Path| !path.exists() && !is_built_in(path);
+        for path in others.into_iter().flatten().chain([&mut data.path]).filter(|path| is_lost(Path::new(path))) {
+            let folders = from.as_deref().into_iter().chain(here.ancestors().skip(1));
+            let there = folders.map(|folder| folder.join(&*path)).find(|there| there.exists());
+            if let Some(there) = there.as_deref().and_then(Path::to_str) {
                 there.clone_into(path);
             }
         }

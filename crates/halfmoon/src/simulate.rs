@@ -374,10 +374,12 @@ fn remember(path: &Path, mut asked: Value) -> Result<()> {
         };
         let object = asked.as_object_mut().expect("made as an object");
         for (key, value) in &*object {
-            if let Some(what) = difference(key, before.get(key).unwrap_or(&Value::Null), value)
-                && key != "contenders"
-            {
-                return refused(what);
+            let what = difference(key, before.get(key).unwrap_or(&Value::Null), value);
+            match (key.as_str(), what) {
+                ("contenders", _) | (_, None) => {}
+                ("held_out", _) => return refused("other held-out items, by --test or by --seed".to_owned()),
+                ("data", _) => return refused("other data".to_owned()),
+                (_, Some(what)) => return refused(what),
             }
         }
         let contenders = object["contenders"].as_object_mut().expect("made as an object");

@@ -237,9 +237,7 @@ fn table(
     }
     let draws = draws(args, completer, &rows, &known);
     let output = args.output.clone().unwrap_or_else(|| args.run.join("complete.csv"));
-    if super::same_file(&output, &args.input) {
-        return Err(Error::usage("the output would overwrite the input", "choose another file with --output").into());
-    }
+    super::refuse_to_overwrite(&output, &[("the input", &args.input)])?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = ["id".to_owned()]
         .into_iter()

@@ -24,9 +24,9 @@ pub(crate) fn run(args: &Export) -> Result<(), Failure> {
         return Ok(());
     };
     let format = format(args.format.as_deref(), output)?;
-    if super::same_file(output, &args.project) {
-        return Err(Error::usage("the output would overwrite the project", "choose another file with --output").into());
-    }
+    // A project whose data are gone has none that could be written over.
+    let data = journal.data().unwrap_or_default();
+    super::refuse_to_overwrite(output, &[("the project", &args.project), ("the project's data", &data)])?;
     halfmoon::run::refuse_project(output)?;
     // What stands at the output's place stays until all is written; a pipe or a device has nothing to keep.
     let aside = match output.symlink_metadata() {

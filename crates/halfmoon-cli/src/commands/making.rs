@@ -174,6 +174,8 @@ impl Maker {
         if self.beside() == self.output {
             return Err(Error::usage("the picture cannot end in .json: its codes do", "name it something.png").into());
         }
+        run::refuse_project(&self.output)?;
+        run::refuse_project(&self.beside())?;
         write_png(picture, &self.output)?;
         self.tell(told)
     }

@@ -21,10 +21,11 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
         eprintln!("note: this run was stopped before its last step");
     }
     let options = super::options(&asked, &args.reading)?;
-    if args.output.as_deref().is_some_and(|output| super::same_file(output, &args.input)) {
-        return Err(Error::usage("the output would overwrite the input", "choose another file with --output").into());
+    if let Some(output) = &args.output {
+        let data = Path::new(&asked.config.data.path);
+        super::refuse_to_overwrite(output, &[("the input", &args.input), ("the run's data", data)])?;
+        run::refuse_project(output)?;
     }
-    args.output.as_deref().map_or(Ok(()), run::refuse_project)?;
     let extras = extras(&asked, args)?;
     // What stands at the output's place stays until all is answered; a pipe or a device has nothing to keep.
     let aside = args.output.as_deref().map(|output| match output.symlink_metadata() {

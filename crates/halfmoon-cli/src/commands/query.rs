@@ -61,24 +61,22 @@ pub(crate) fn run(args: &Query) -> Result<(), Failure> {
         QueryFormat::Csv => csv(&chosen, args.explain)?,
         QueryFormat::LabelStudio => label_studio(&chosen, rule.name, &asked, &shown(&chosen, &source, &asked)?),
     };
-    write(&text, args.output.as_deref(), &args.pool)
+    write(&text, args.output.as_deref(), &source, &asked)
 }
 
-/// To a file, which must not be the pool, or to standard output.
-pub(super) fn write(text: &[u8], output: Option<&Path>, pool: &Path) -> Result<(), Failure> {
+/// To a file, which must be neither the pool nor the run's data, or to standard output.
+pub(super) fn write(text: &[u8], output: Option<&Path>, pool: &Source, asked: &Asked) -> Result<(), Failure> {
+    let kept = [("the pool", pool.data.as_path()), ("the run's data", Path::new(&asked.config.data.path))];
     match output {
         None => std::io::stdout().lock().write_all(text)?,
-        Some(output) if super::same_file(output, pool) => {
-            return Err(Error::usage("the output would overwrite the pool", "choose another file with --output").into());
-        }
         Some(output) => {
+            super::refuse_to_overwrite(output, &kept)?;
             super::write(output, text)?;
             writeln!(std::io::stdout().lock(), "{}", output.display())?;
         }
     }
     Ok(())
 }
-
 /// The models of further runs beside this one, as draws of one model.
 pub(super) fn committee(
     first: &Path,

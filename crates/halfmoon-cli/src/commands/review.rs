@@ -5,7 +5,7 @@ mod of_project;
 mod of_run;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use halfmoon_pool::Error;
 use halfmoon_pool::labels::grouped;
@@ -50,12 +50,8 @@ pub(crate) fn run(args: &Review) -> Result<(), Failure> {
 /// Refuses to write over what is being reviewed, before any work is done.
 fn guard(args: &Review, kept: &[(&str, PathBuf)]) -> Result<(), Error> {
     let Some(output) = &args.output else { return Ok(()) };
-    match kept.iter().find(|(_, path)| super::same_file(output, path)) {
-        None => Ok(()),
-        Some((what, _)) => {
-            Err(Error::usage(format!("the output would overwrite {what}"), "choose another file with --output"))
-        }
-    }
+    let kept: Vec<(&str, &Path)> = kept.iter().map(|(what, path)| (*what, path.as_path())).collect();
+    super::refuse_to_overwrite(output, &kept)
 }
 
 /// All that was found.

@@ -109,12 +109,16 @@ fn told(args: &Simulate, outcome: &Outcome, rows: &[Row]) -> String {
         "area: mean accuracy over the labels, ± standard deviation of {seeds} seeds; beside random: its difference, seed by seed, \
          with the 95 % interval; last: accuracy with the most labels that all have; labels to: median (of each seed)"
     );
-    let others: Vec<String> = (rows.iter())
-        .filter_map(|row| Some((row.name.as_str(), row.baseline.as_deref().filter(|of| *of != rows_baseline(rows))?)))
-        .map(|(name, baseline)| format!("{name} is held against {baseline}"))
-        .collect();
-    if !others.is_empty() {
-        let _ = writeln!(text, "each is held against its own model asked at random: {}", others.join(", "));
+    let of = |name: &str| outcome.contenders.iter().find(|contender| contender.name == name);
+    for row in rows.iter().filter(|row| !outcome.one_model && of(&row.name).is_some_and(|of| !of.is_random())) {
+        let Some(baseline) = &row.baseline else { continue };
+        let is_of_it = of(&row.name).zip(of(baseline)).is_some_and(|(own, baseline)| own.asks_as(baseline));
+        if !is_of_it {
+            let _ =
+                writeln!(text, "{} is held against {baseline}, of another model, as no other asks at random", row.name);
+        } else if baseline != rows_baseline(rows) {
+            let _ = writeln!(text, "{} is held against {baseline}, of its own model", row.name);
+        }
     }
     if seeds < FEW_SEEDS {
         let _ = writeln!(text, "with fewer than {FEW_SEEDS} seeds chance may decide who seems to win: see --seeds");

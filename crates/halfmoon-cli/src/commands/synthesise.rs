@@ -319,7 +319,7 @@ fn nearest(
             query::label_studio(&chosen, "synthesis", asked, &shown)
         }
     };
-    query::write(&text, args.output.as_deref(), pool)
+    query::write(&text, args.output.as_deref(), &source, asked)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it maps errors")]

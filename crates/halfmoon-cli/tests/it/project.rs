@@ -189,3 +189,36 @@ fn a_project_that_was_moved_with_its_data_finds_them_beside_it() {
     let said = place.run("train elsewhere/project.db --model supervised --steps 20 --out gone").exits(3);
     said.tells(&["its data are gone", "pets.csv", "beside the project under the same name"]);
 }
+
+#[test]
+fn labels_go_to_no_other_item_when_the_data_call_their_items_otherwise() {
+    let place = with_ids(|number| ((number * 7 + 3) % 40).to_string());
+    place.run("init pets.csv --classes cat,dog").exits(0);
+    labelled_by_id(&place, |number| ((number * 7 + 3) % 40).to_string());
+    let train = || place.run("train project.db --model supervised --steps 20 --out run");
+    train().exits(0);
+    std::fs::remove_dir_all(place.path("run")).unwrap();
+    let whole = place.read("pets.csv");
+    let (_, last) = whole.trim_end().rsplit_once('\n').unwrap();
+    for changed in [format!("{whole}{last}\n"), format!("{whole},1.5\n")] {
+        place.write("pets.csv", changed);
+        train().exits(3).tells(&["labelled items are called otherwise in the data now", "put the data back"]);
+    }
+    // An item that was edited keeps its label, and so do the others when one is added at the end.
+    place.write("pets.csv", format!("{}new,77.5\n", whole.replace(",0.5\n", ",0.25\n")));
+    train().exits(0).tells(&["20 labels are those of project.db"]);
+}
+
+#[test]
+fn a_row_between_others_takes_no_label_from_them() {
+    let place =
+        Place::with("rows.csv", (0..40).fold("size\n".to_owned(), |all, n| format!("{all}{}.5\n", n % 2 * 100 + n)));
+    place.run("init rows.csv --classes cat,dog").exits(0);
+    let labels: String = (0..20).map(|n| format!("{},{}\n", n + 1, ["cat", "dog"][n % 2])).collect();
+    place.write("labels.csv", format!("ID,Label\n{labels}"));
+    place.run("import labels.csv").exits(0).prints(&["20 labels new"]);
+    let whole = place.read("rows.csv");
+    place.write("rows.csv", whole.replacen("size\n", "size\n7.75\n", 1));
+    let said = place.run("train project.db --model supervised --steps 20 --out run").exits(3);
+    said.tells(&["20 of its 20 labelled items are called otherwise", "`1`, which is `2`"]);
+}

@@ -73,6 +73,17 @@ fn a_project_is_not_written_over() {
     place.run("export p.db --format csv -o p.db").exits(2).tells(&["would overwrite the project"]);
     place.run("stream run1 pool.csv --state p.db --fresh").exits(3).tells(&["was not written by a stream"]);
     place.run("init pool.csv --label side --classes left,right --out q.db").exits(0);
+    for (command, what) in [
+        ("query run1 q.db -o pool.csv", "the pool"),
+        ("query run1 pool.csv -o train.csv", "the run's data"),
+        ("predict run1 pool.csv -o train.csv", "the run's data"),
+        ("export q.db --format csv -o pool.csv", "the project's data"),
+        ("review q.db -o pool.csv", "the project's data"),
+    ] {
+        place.run(command).exits(2).tells(&[&format!("would overwrite {what}")]);
+    }
+    std::os::unix::fs::symlink(place.path("p.db"), place.path("link.csv")).unwrap();
+    place.run("query run1 pool.csv -o link.csv").exits(3).tells(&["is a project"]);
     place.run("export q.db --format csv -o p.db").exits(3).tells(&["is a project"]);
     place.run("stream run1 pool.csv --state pool.csv --fresh").exits(3).tells(&["was not written by a stream"]);
     assert_eq!(std::fs::read(place.path("p.db")).unwrap(), before);

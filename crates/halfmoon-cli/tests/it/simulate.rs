@@ -156,7 +156,7 @@ fn a_point_that_is_lost_is_played_again_and_others_are_left_out() {
     // What judges is another one.
     place.write("other.csv", place.read("test.csv").lines().take(20).collect::<Vec<_>>().join("\n"));
     let said = place.run(&command.replace("--test test.csv", "--test other.csv"));
-    said.exits(3).tells(&["`held_out` was "]);
+    said.exits(3).tells(&["other held-out items, by --test or by --seed"]);
 }
 
 #[test]

@@ -78,6 +78,10 @@ fn read(path: &Path, bytes: &[u8], options: &Options, receiver: &mut Receiver) -
     let names: Vec<String> = names
         .collect::<std::result::Result<_, _>>()
         .map_err(|_| Error::data(Place::row(path, 1), "is not UTF-8", "save the table as UTF-8: labels are texts"))?;
+    // As readers of data take a column `ID`.
+    let known =
+        |name: &String| [label].into_iter().chain(NAMES).chain(OTHER_NAMES).find(|k| k.eq_ignore_ascii_case(name));
+    let names: Vec<String> = names.into_iter().map(|name| known(&name).map_or(name, str::to_owned)).collect();
     refuse_header(path, &names, label)?;
     while let Some((line, cells)) = rows.next()? {
         let place = Place::row(path, line);
@@ -126,8 +130,9 @@ fn refuse_header(path: &Path, names: &[String], label: &str) -> Result<()> {
 fn delimiter(bytes: &[u8], label: &str) -> u8 {
     let header = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     let header = String::from_utf8_lossy(header);
-    let has_label =
-        |delimiter: &u8| header.split(char::from(*delimiter)).any(|name| name.trim().trim_matches('"') == label);
+    let has_label = |delimiter: &u8| {
+        header.split(char::from(*delimiter)).any(|name| name.trim().trim_matches('"').eq_ignore_ascii_case(label))
+    };
     [b',', b';', b'\t'].into_iter().find(has_label).unwrap_or(b',')
 }
 

@@ -80,7 +80,8 @@ impl<'a> Items<'a> {
 
     /// What a name means.
     pub(super) fn find(&self, name: &str) -> Found {
-        if let Some(named) = self.exact.get(name) {
+        // Ids of a table are taken without the spaces around them.
+        if let Some(named) = self.exact.get(name).or_else(|| self.exact.get(name.trim())) {
             return named.found(true);
         }
         let name = plain(name);

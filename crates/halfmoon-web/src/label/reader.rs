@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
-use halfmoon_journal::scan;
-use halfmoon_journal::{Action, DATA, Event, Item, Key, Moment, Split};
+use halfmoon_journal::moved::refuse_moved;
+use halfmoon_journal::{Action, DATA, Event, Item, Journal, Key, Moment, Split, scan};
 use halfmoon_pool::encode::{Encoding, Pixels};
 use halfmoon_pool::labels::grouped;
 use halfmoon_pool::read::{self, Listed, Listing};
@@ -50,6 +50,10 @@ impl Reader {
         self.shared.change(|desk| desk.scan.state = "reading");
         let source = read::read(&settings.data, &settings.options)?;
         let found = scan::of_source(&settings.data, &source);
+        // Whoever puts a picture into another folder means it.
+        let rows = found.items.iter().filter(|item| item.path.is_none());
+        let now = rows.map(|item| (item.id.as_str(), item.content));
+        refuse_moved(&Journal::open_to_read(&settings.project)?, now)?;
         self.add_classes(&found.classes)?;
         self.make_known(&found);
         self.take(source.train, &found.items);

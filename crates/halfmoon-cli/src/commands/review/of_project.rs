@@ -30,7 +30,8 @@ pub(super) fn review(args: &Review) -> Result<Found, Failure> {
         )
         .into());
     }
-    guard(args, &[("the project", args.of.clone())])?;
+    let data = Journal::open_to_read(&args.of)?.data().unwrap_or_default();
+    guard(args, &[("the project", args.of.clone()), ("the project's data", data)])?;
     let journal = Journal::open_to_read(&args.of)?;
     let now = journal.snapshot()?;
     let (classes, items) = (journal.classes()?, journal.items()?);
