@@ -214,8 +214,8 @@ fn a_row_between_others_takes_no_label_from_them() {
     let place =
         Place::with("rows.csv", (0..40).fold("size\n".to_owned(), |all, n| format!("{all}{}.5\n", n % 2 * 100 + n)));
     place.run("init rows.csv --classes cat,dog").exits(0);
-    let labels: String = (0..20).map(|n| format!("{},{}\n", n + 1, ["cat", "dog"][n % 2])).collect();
-    place.write("labels.csv", format!("ID,Label\n{labels}"));
+    let labels = (0..20).map(|n| format!("{},{}", n + 1, ["cat", "dog"][n % 2]));
+    place.write("labels.csv", ["ID,Label".to_owned()].into_iter().chain(labels).collect::<Vec<_>>().join("\n"));
     place.run("import labels.csv").exits(0).prints(&["20 labels new"]);
     let whole = place.read("rows.csv");
     place.write("rows.csv", whole.replacen("size\n", "size\n7.75\n", 1));
