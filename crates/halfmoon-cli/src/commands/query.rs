@@ -239,7 +239,8 @@ pub(super) fn csv(chosen: &[Chosen], explain: bool) -> Result<Vec<u8>, Failure> 
     writer.into_inner().map_err(|error| Failure::Message(error.to_string()))
 }
 
-/// What an annotator is to see of the chosen items, by id: a picture's file, or a table's row by column. Nothing of arrays.
+/// What an annotator is to see of the chosen items, by id: a picture's file, or a table's row by column. Nothing of arrays, and of what comes by a pipe,
+/// which is read once.
 pub(super) fn shown(
     chosen: &[Chosen],
     Source { data: from, options, .. }: &Source,
@@ -253,6 +254,9 @@ pub(super) fn shown(
         }
         Features::Image(_) => return Ok(HashMap::new()),
     };
+    if !from.is_file() {
+        return Ok(HashMap::new());
+    }
     let (is_chosen, mut shown): (HashSet<&str>, _) = (chosen.iter().map(|chosen| chosen.id).collect(), HashMap::new());
     read::stream(from, &asked.data.schema, options, &mut |chunk| {
         for (row, id) in chunk.ids.iter().enumerate().filter(|(_, id)| is_chosen.contains(id.as_str())) {
