@@ -222,13 +222,13 @@ fn absolute(data: &Path) -> PathBuf {
     data.canonicalize().unwrap_or_else(|_| data.to_owned())
 }
 
-/// Refuses to write over any of these files, each with what it is.
+/// Refuses to write over any of these files, each with what it is, or over a project.
 fn refuse_to_overwrite(output: &Path, kept: &[(&str, &Path)]) -> Result<(), Error> {
     match kept.iter().find(|(_, kept)| same_file(output, kept)) {
         Some((what, _)) => {
             Err(Error::usage(format!("the output would overwrite {what}"), "choose another file with --output"))
         }
-        None => Ok(()),
+        None => halfmoon::run::refuse_project(output),
     }
 }
 

@@ -4,7 +4,7 @@
 //! can no longer name the items. What an item holds says so: it is elsewhere now. An item that holds something new, and whose old
 //! content is nowhere, was edited and keeps its labels.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use halfmoon_pool::dataset::{Features, Ids};
 use halfmoon_pool::labels::grouped;
@@ -16,32 +16,36 @@ use crate::scan::contents;
 
 /// Refuses data of which a labelled item is elsewhere now: ids and contents of all items as they are now.
 pub fn refuse_moved<'a>(journal: &Journal, now: impl Iterator<Item = (&'a str, Content)> + Clone) -> Result<()> {
-    let labelled = journal.labelled_contents()?;
-    if labelled.is_empty() {
-        return Ok(());
-    }
+    refuse(journal, &journal.labelled_contents()?, now)
+}
+
+fn refuse<'a>(
+    journal: &Journal,
+    labelled: &HashMap<String, Content>,
+    now: impl Iterator<Item = (&'a str, Content)> + Clone,
+) -> Result<()> {
     let mut lost: HashMap<Content, &str> = labelled.iter().map(|(id, content)| (*content, id.as_str())).collect();
     for (id, content) in now.clone() {
         if labelled.get(id) == Some(&content) {
             lost.remove(&content);
         }
     }
-    let (mut moved, mut first) = (HashSet::new(), None);
+    // What was lost, as it was called and as it is called now.
+    let mut moved: HashMap<Content, (&str, &str)> = HashMap::new();
     for (id, content) in now {
         let Some(before) = lost.get(&content) else { continue };
-        // A copy that was there before is no item that has moved.
         if journal.holds(id, content)? {
+            // A copy that was there before is no item that has moved.
             lost.remove(&content);
-            continue;
+            moved.remove(&content);
+        } else {
+            moved.entry(content).or_insert((before, id));
         }
-        first.get_or_insert_with(|| (*before, id.to_owned()));
-        moved.insert(content);
     }
-    let moved = moved.iter().filter(|content| lost.contains_key(content)).count();
-    let Some((before, now)) = first.filter(|_| moved > 0) else { return Ok(()) };
+    let Some((before, now)) = moved.values().min() else { return Ok(()) };
     let problem = format!(
         "{} of its {} labelled items are called otherwise in the data now, such as `{before}`, which is `{now}`: labels would go to the wrong ones",
-        grouped(moved),
+        grouped(moved.len()),
         grouped(labelled.len())
     );
     let hint = "put the data back as they were, ids and order included, or begin a new project with them and import labels by ids that stay";
@@ -72,5 +76,5 @@ pub fn refuse_moved_rows(journal: &Journal, splits: &[(&[String], &Dataset)]) ->
         .iter()
         .zip(&contents)
         .flat_map(|((ids, _), contents)| ids.iter().map(String::as_str).zip(contents.iter().copied()));
-    refuse_moved(journal, rows)
+    refuse(journal, &labelled, rows)
 }

@@ -1,7 +1,7 @@
 //! What a model says of rows, as far as somebody wants to know, and what a rule is shown of it.
 
 use halfmoon_pool::scores::{Predictor, Scores, joined};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 
 use crate::pool::{Labelled, Need, Pool, keys_of_rows};
 use crate::rule::{Ask, Rule};
@@ -20,6 +20,13 @@ pub struct Said {
 }
 
 impl Said {
+    /// Of rows `[n, d]` that no model was asked about: every class is as likely.
+    pub fn nothing(inputs: Array2<f32>, classes: usize) -> Said {
+        let log_probs = Array3::from_elem((inputs.nrows(), 1, classes), -(classes as f32).ln());
+        let scores = Scores { log_probs, log_density: None, energy: None, codes: None };
+        Said { scores, labelled_probs: None, copies: keys_of_rows(inputs.view()), inputs: Some(inputs) }
+    }
+
     /// Of several lots of rows, a lot at least, as that of all of them.
     pub fn join(parts: Vec<Said>) -> Said {
         let labelled_probs = joined(&parts, |part| part.labelled_probs.as_ref());
@@ -93,7 +100,7 @@ impl Questions<'_> {
 mod tests {
     use std::sync::Mutex;
 
-    use ndarray::{Array1, Array3, array};
+    use ndarray::{Array1, array};
 
     use super::*;
     use crate::rule::rule;

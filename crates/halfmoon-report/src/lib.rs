@@ -22,6 +22,8 @@ mod sections;
 mod trust;
 mod words;
 
+pub use markup::escaped;
+
 use halfmoon_pool::dataset::ImageShape;
 use halfmoon_pool::scores::Predictions;
 use halfmoon_pool::{Class, Dataset};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 pub(crate) use halfmoon_pool::labels::grouped as count;
 
 /// As HTML and XML take it, in an element and in an attribute. XML has no control characters but tab and line break.
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -145,7 +145,7 @@ impl Update<'_> {
 }
 
 /// Length of all gradients as one vector.
-fn norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
+pub(crate) fn norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
     struct Sum<'a> {
         gradients: &'a GradientsParams,
         squares: f64,

@@ -27,7 +27,6 @@ pub(crate) fn run(args: &Export) -> Result<(), Failure> {
     // A project whose data are gone has none that could be written over.
     let data = journal.data().unwrap_or_default();
     super::refuse_to_overwrite(output, &[("the project", &args.project), ("the project's data", &data)])?;
-    halfmoon::run::refuse_project(output)?;
     // What stands at the output's place stays until all is written; a pipe or a device has nothing to keep.
     let aside = match output.symlink_metadata() {
         Ok(there) if !there.is_file() => output.clone(),

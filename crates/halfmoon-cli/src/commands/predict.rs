@@ -24,7 +24,6 @@ pub(crate) fn run(args: &Predict) -> Result<(), Failure> {
     if let Some(output) = &args.output {
         let data = Path::new(&asked.config.data.path);
         super::refuse_to_overwrite(output, &[("the input", &args.input), ("the run's data", data)])?;
-        run::refuse_project(output)?;
     }
     let extras = extras(&asked, args)?;
     // What stands at the output's place stays until all is answered; a pipe or a device has nothing to keep.

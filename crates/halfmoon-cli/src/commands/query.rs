@@ -14,6 +14,7 @@ use halfmoon_pool::read::{self, Options};
 use halfmoon_pool::scores::{Predictor, probs};
 use halfmoon_pool::{Dataset, Error};
 use halfmoon_query::{Ask, Ensemble, Questions, Said, keys_of_ids, keys_of_rows, rule};
+use halfmoon_report::escaped;
 use ndarray::{Array2, Axis};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -286,8 +287,6 @@ fn interface(shown: &str, classes: &[String]) -> String {
         "row" => r#"<Table name="item" value="$row"/>"#,
         _ => r#"<Text name="item" value="$halfmoon_id"/>"#,
     };
-    let escaped =
-        |class: &String| class.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let choices: Vec<String> = classes.iter().map(|class| format!("<Choice value=\"{}\"/>", escaped(class))).collect();
     format!("<View>{item}<Choices name=\"label\" toName=\"item\">{}</Choices></View>", choices.concat())
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use halfmoon_journal::{EventId, Model, Moment, Round};
 use halfmoon_pool::dataset::Ids;
 use halfmoon_pool::labels::grouped;
-use halfmoon_pool::scores::{Predictions, Predictor, Scores, probs};
+use halfmoon_pool::scores::{Predictions, Predictor, probs};
 use halfmoon_pool::trust::evenly;
 use halfmoon_pool::{Class, Dataset, Error, Result};
-use halfmoon_query::{Ask, Pool, Query, Questions, Rule, keys_of_ids, keys_of_rows, rule};
-use ndarray::{Array2, Array3, Axis, concatenate};
+use halfmoon_query::{Ask, Pool, Query, Questions, Rule, keys_of_ids, rule};
+use ndarray::{Array2, Axis, concatenate};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -313,12 +313,10 @@ impl Room {
             return Ok(());
         }
         let inputs = data.encoding.encode(&data.read().inputs, &rows);
-        let scores =
-            Scores { log_probs: Array3::zeros((rows.len(), 1, 1)), log_density: None, energy: None, codes: None };
-        let copies = keys_of_rows(inputs.view());
-        let pool = Pool { copies: Some(&copies), inputs: Some(inputs.view()), ..Pool::new(&scores, &keys) };
+        let said = halfmoon_query::Said::nothing(inputs, 1);
         let budget = (2 * self.shared.settings.first).clamp(1, BUDGET);
-        let query = rule.query(&pool, &Ask { budget, seed: self.shared.settings.seed, ..Ask::default() })?;
+        let query = rule
+            .query(&said.pool(&keys, None, &[]), &Ask { budget, seed: self.shared.settings.seed, ..Ask::default() })?;
         let picks = picks(data, &rows, &query);
         self.shared.change(|desk| {
             (desk.queue.picks, desk.queue.rule, desk.queue.round) = (picks, rule.name, None);

@@ -546,27 +546,19 @@ impl Generate for Aral {
 
 #[cfg(test)]
 mod tests {
-    use burn::module::{ModuleVisitor, Param};
-    use burn::tensor::{Device, Gradients};
+    use burn::optim::GradientsParams;
+    use burn::tensor::Device;
     use halfmoon_pool::dataset::{Column, ColumnKind, Dataset, Features, Ids, Inputs, Schema};
     use halfmoon_pool::encode::{Encoding, Pixels};
     use ndarray::Array2;
 
     use super::*;
     use crate::model::{Counts, Moment};
+    use crate::train::norm;
 
     /// Whether any number of a module has a gradient other than 0.
-    fn moves<M: Module>(module: &M, gradients: &Gradients) -> bool {
-        struct Found<'a>(&'a Gradients, bool);
-        impl ModuleVisitor for Found<'_> {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let gradient = param.val().grad(self.0);
-                self.1 |= gradient.is_some_and(|gradient| gradient.abs().sum().into_scalar::<f32>() > 0.0);
-            }
-        }
-        let mut found = Found(gradients, false);
-        module.visit(&mut found);
-        found.1
+    fn moves<M: Module>(module: &M, gradients: &GradientsParams) -> bool {
+        norm(module, gradients) > 0.0
     }
 
     fn layout() -> Layout {
@@ -593,14 +585,16 @@ mod tests {
     }
 
     /// For each term the names of the modules that its gradient moves. A backward pass uses its graph up, so each has a loss of its own.
-    fn moved<'a, const N: usize>(
+    fn moved<'a, M: Module, const N: usize>(
+        model: &M,
         loss: impl Fn() -> Loss,
-        moves: impl Fn(&Gradients) -> [(&'a str, bool); N],
+        moves: impl Fn(&GradientsParams) -> [(&'a str, bool); N],
     ) -> Vec<(&'static str, Vec<&'a str>)> {
         let of = |term: usize| {
             let loss = loss();
             let (name, value) = loss.terms().nth(term).expect("as many as there are");
-            let moved = moves(&value.clone().backward()).into_iter().filter(|(_, moves)| *moves);
+            let gradients = GradientsParams::from_grads(value.clone().backward(), model);
+            let moved = moves(&gradients).into_iter().filter(|(_, moves)| *moves);
             (name, moved.map(|(module, _)| module).collect())
         };
         (0..loss().terms().count()).map(of).collect()
@@ -615,7 +609,7 @@ mod tests {
         let still = |tensor: &Tensor<2>| tensor.clone().detach();
         let loss = || aral.objective(&batch(&device), &others, still, &mut Noise::new(2, 0, &device));
         let (coding, sampler) = (aral.coding.as_ref().expect("all of it"), aral.sampler.as_ref().expect("all of it"));
-        let found = moved(loss, |gradients| {
+        let found = moved(&aral, loss, |gradients| {
             [
                 ("C, D", moves(&aral.network, gradients)),
                 ("G", moves(&aral.generator, gradients)),
@@ -643,7 +637,7 @@ mod tests {
         let config = VaalConfig { hidden: vec![8], coder: vec![7], sampler: vec![5, 5], ..VaalConfig::default() };
         let vaal = config.init(&layout(), 3, &mut Noise::new(1, 0, &device));
         let loss = || vaal.against(&batch(&device), &mut Noise::new(2, 0, &device));
-        let found = moved(loss, |gradients| {
+        let found = moved(&vaal, loss, |gradients| {
             [
                 ("classifier", moves(&vaal.classifier, gradients)),
                 ("coder", moves(&vaal.coder, gradients)),

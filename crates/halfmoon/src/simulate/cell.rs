@@ -12,10 +12,9 @@ use halfmoon_journal::{
 };
 use halfmoon_pool::dataset::Ids;
 use halfmoon_pool::metric::predicted;
-use halfmoon_pool::scores::{Predictor, Scores, probs};
+use halfmoon_pool::scores::{Predictor, probs};
 use halfmoon_pool::{Class, Dataset, Error, Result, split};
-use halfmoon_query::{Ensemble, Pick, Pool, Questions, keys_of_ids, keys_of_rows, rule};
-use ndarray::Array3;
+use halfmoon_query::{Ask, Ensemble, Pick, Questions, keys_of_ids, rule};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -165,17 +164,9 @@ impl Cell<'_> {
         let rule = rule(name)?;
         let rows: Vec<usize> = (0..labels.len()).filter(|&row| labels[row].is_some()).collect();
         let inputs = self.ground.encoding.encode(&self.ground.train.inputs, &rows);
-        let even = -(classes.len() as f32).ln();
-        let scores = Scores {
-            log_probs: Array3::from_elem((rows.len(), 1, classes.len()), even),
-            log_density: None,
-            energy: None,
-            codes: None,
-        };
-        let (keys, copies) = (self.keys(&rows), keys_of_rows(inputs.view()));
-        let pool = Pool { copies: Some(&copies), inputs: Some(inputs.view()), ..Pool::new(&scores, &keys) };
-        let ask = halfmoon_query::Ask { budget: *start, ..self.simulation.ask(self.seed, 0) };
-        Ok(rule.query(&pool, &ask)?.picks.iter().map(|pick| rows[pick.item]).collect())
+        let (said, keys) = (halfmoon_query::Said::nothing(inputs, classes.len()), self.keys(&rows));
+        let ask = Ask { budget: *start, ..self.simulation.ask(self.seed, 0) };
+        Ok(rule.query(&said.pool(&keys, None, classes), &ask)?.picks.iter().map(|pick| rows[pick.item]).collect())
     }
 
     fn keys(&self, rows: &[usize]) -> Vec<u64> {

@@ -30,9 +30,9 @@ pub(super) fn review(args: &Review) -> Result<Found, Failure> {
         )
         .into());
     }
-    let data = Journal::open_to_read(&args.of)?.data().unwrap_or_default();
-    guard(args, &[("the project", args.of.clone()), ("the project's data", data)])?;
     let journal = Journal::open_to_read(&args.of)?;
+    let data = journal.data().unwrap_or_default();
+    guard(args, &[("the project", args.of.clone()), ("the project's data", data)])?;
     let now = journal.snapshot()?;
     let (classes, items) = (journal.classes()?, journal.items()?);
     let annotators = Annotators::of(journal.labels()?, classes.len());
