@@ -239,15 +239,19 @@ impl Simulation {
             return Err(Error::usage(format!("{} initial labels of {pool} that there are", self.start), hint));
         }
         let asked_before = out.join("simulation.json");
-        let holds_something = std::fs::read_dir(out).is_ok_and(|mut files| files.next().is_some());
+        // A kill can leave what was about to become that file.
+        let is_foreign = |name: &std::ffi::OsStr| name != "simulation.aside";
+        let mut files = std::fs::read_dir(out).into_iter().flatten().flatten();
+        let holds_something = files.any(|file| is_foreign(&file.file_name()));
         if holds_something && !asked_before.is_file() {
             return Err(Error::usage(
                 format!("{} holds other files", out.display()),
                 "choose another folder with --out",
             ));
         }
-        run::make_folder(&out.join("cells"))?;
+        run::make_folder(out)?;
         remember(&asked_before, self.asked(&config, &contenders, &ground, &fingerprint))?;
+        run::make_folder(&out.join("cells"))?;
         let points = Mutex::new(Points::open(&out.join("points.csv"))?);
 
         let seeds: Vec<u64> = (0..self.seeds as u64).map(|number| config.run.seed + number).collect();

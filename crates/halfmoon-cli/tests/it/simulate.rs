@@ -108,7 +108,7 @@ fn what_was_stopped_goes_on_as_if_it_had_not_been() {
         let command = |out: &str| format!("{SMALL}{warm} --rules margin,badge --out {out}");
         place.run(&command("whole")).exits(0);
         let mut kills = 0;
-        for millis in [150, 250, 400, 600, 900, 1300] {
+        for millis in [10, 30, 60, 100, 150, 250, 400, 600, 900, 1300] {
             let mut child = place.command(command("cut").split_whitespace()).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(millis));
             kills += u32::from(child.try_wait().unwrap().is_none());
